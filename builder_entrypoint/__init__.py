@@ -1,0 +1,1 @@
+"""`/build.sh` of the MongooseIM builder image."""

@@ -1,0 +1,1 @@
+"""PID 1 of the MongooseIM member image."""
