@@ -1,0 +1,37 @@
+"""What can go wrong, each kind with the exit status that contract and README promise."""
+
+
+class EntrypointError(Exception):
+    """An error that ends the program; its text is for the operator, one line or several."""
+
+    status = 70
+
+
+class ConfigurationError(EntrypointError):
+    """What was asked for cannot be: wrong variables, files or release. Nothing was touched."""
+
+    status = 78
+
+
+class ClusteringError(EntrypointError):
+    """The node could not be brought into the cluster that it was told to join."""
+
+    status = 2
+
+
+class StartError(EntrypointError):
+    """The VM did not come up within `START_TIMEOUT`."""
+
+    status = 3
+
+
+class CommandNotFoundError(EntrypointError):
+    """A command that does not exist; the status is that of a shell."""
+
+    status = 127
+
+
+class CommandNotRunnableError(EntrypointError):
+    """A command that exists but cannot be run; the status is that of a shell."""
+
+    status = 126

@@ -1,0 +1,81 @@
+"""An init for any command: signals passed on, orphans reaped, the exit status kept.
+
+The member image runs with it the command that is given instead of the server; it is PID 1 of the
+builder image, where it idles when there is no command.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from member_entrypoint import settings
+from member_entrypoint.errors import CommandNotRunnableError, EntrypointError
+from member_entrypoint.log import Log
+from member_entrypoint.supervisor import TERMINAL_STOPS, Ended, Supervisor, send
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+IDLE_STOP_TIMEOUT = 5.0
+BUILDER_STOP_TIMEOUT = 8.0
+
+
+def run(
+    supervisor: Supervisor,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    stop_timeout: float,
+) -> int:
+    """Run a command to its end, and return the status that a shell would give.
+
+    Signals go to its process group; those that stop a process from the terminal arrive as SIGSTOP,
+    since the group is the first of its session and the kernel ignores them there. After SIGTERM it
+    has `stop_timeout` seconds; so has, after its end, what it leaves behind. Raises
+    `EntrypointError` with the status of a shell if it cannot be started.
+    """
+    try:
+        os.getcwd()
+    except OSError:
+        raise CommandNotRunnableError(
+            f"{command[0]}: cannot be run, the working directory no longer exists"
+        ) from None
+    child = supervisor.spawn(command, environment, terminal=True)
+    deadline = None
+    while True:
+        event = supervisor.wait(deadline)
+        if event is None:
+            send(signal.SIGKILL, child, group=True)
+            deadline = None
+        elif isinstance(event, Ended):
+            if event.pid == child:
+                supervisor.end_all(deadline or time.monotonic() + stop_timeout)
+                return event.code
+        else:
+            if event == signal.SIGTERM and deadline is None:
+                deadline = time.monotonic() + stop_timeout
+            send(signal.SIGSTOP if event in TERMINAL_STOPS else event, child, group=True)
+
+
+def idle(supervisor: Supervisor) -> int:
+    """Reap what comes, until a stop is asked for; then end all that runs here."""
+    while supervisor.wait() not in STOP_SIGNALS:
+        pass
+    supervisor.end_all(time.monotonic() + IDLE_STOP_TIMEOUT)
+    return 0
+
+
+def main() -> int:
+    """PID 1 of the builder image: run the given command, or idle."""
+    supervisor = Supervisor()
+    command = sys.argv[1:]
+    if not command:
+        return idle(supervisor)
+    try:
+        return run(supervisor, command, settings.environment(), BUILDER_STOP_TIMEOUT)
+    except EntrypointError as error:
+        Log(descriptor=2).error(str(error))
+        return error.status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

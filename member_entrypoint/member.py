@@ -1,0 +1,71 @@
+"""One member: all that its parts have to know, put together once at the start of a process."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from member_entrypoint import node, release, resolve, settings
+from member_entrypoint.cluster import Facts, has_schema, read_marker
+from member_entrypoint.log import Log
+
+FULL_NAME_TIMEOUT = 5.0
+
+
+class Member(NamedTuple):
+    """Who this node is and what it was given."""
+
+    settings: settings.Settings
+    places: release.Places
+    release: release.Release
+    node: str
+    role: node.Role
+    log: Log
+
+
+def describe(
+    environment: Mapping[str, str],
+    full_name: Callable[[str, release.Places], str | None],
+    *,
+    with_role: bool = True,
+) -> Member:
+    """Return the member that `environment` and this machine's host name describe.
+
+    Raises `ConfigurationError`. Nothing is written. Without a role, the node need not know whom it
+    would join.
+    """
+    options = settings.read(environment)
+    places = release.Places(options.root)
+    kernel_host = os.uname().nodename
+    name = node.own_node(options, kernel_host, lambda host: full_name(host, places))
+    role = node.role(options, kernel_host, name) if with_role else node.Role(None, primary=False)
+    log = Log(options.log_format, options.log_level)
+    return Member(options, places, release.find(places.release), name, role, log)
+
+
+def facts(member: Member) -> Facts:
+    """Return what can be known of a member before its VM runs, from the disk alone."""
+    return Facts(
+        node=member.node,
+        target=member.role.target,
+        primary=member.role.primary,
+        has_schema=has_schema(member.places, member.node),
+        marker=read_marker(member.places, member.node),
+        discard=member.settings.join_discards_data,
+    )
+
+
+def known_full_name(host: str, places: release.Places) -> str | None:
+    """Return what `hostname -f` says for `host`, as far as that needs no DNS, or None."""
+    canonical = resolve.in_hosts_file(host, places.hosts).canonical
+    if "." in canonical:
+        return canonical
+    return host if "." in host else None
+
+
+def full_name(host: str, places: release.Places) -> str | None:
+    """Return what `hostname -f` says for `host`, or None: hosts file first, then DNS."""
+    return (
+        known_full_name(host, places)
+        or resolve.in_dns(host, places.resolv_conf, FULL_NAME_TIMEOUT).canonical
+        or None
+    )

@@ -1,0 +1,98 @@
+"""Who am I, who is the primary? Node names, ordinals, short and long host names."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.settings import Settings, is_host, is_long
+
+
+class Role(NamedTuple):
+    """What a node has to do with others.
+
+    `target` is the node to join, or None for a node that joins nobody; `primary` says that others
+    join this one. A node told to run alone has neither.
+    """
+
+    target: str | None
+    primary: bool
+
+
+def own_node(settings: Settings, kernel_host: str, full_name: Callable[[str], str | None]) -> str:
+    """Return the node name that `settings` give to a machine named `kernel_host`.
+
+    `full_name` answers what `hostname -f` would for a host name, or None; it is asked only where
+    a long name is needed and not given. Raises `ConfigurationError` naming the ways out.
+    """
+    hostname = settings.hostname or kernel_host
+    host = settings.node_host or _host_part(settings.node_type, hostname, full_name)
+    return f"{settings.node_name}@{host}"
+
+
+def role(settings: Settings, kernel_host: str, node: str) -> Role:
+    """Return whom `node` joins.
+
+    Raises `ConfigurationError` where neither a variable nor the host name says it. Source: the
+    contract, "Who is the primary, who joins, who runs".
+    """
+    if not settings.join_cluster:
+        return Role(None, primary=False)
+    if settings.cluster_with is not None:
+        target = settings.cluster_with
+    else:
+        host = node.partition("@")[2]
+        primary = _primary_host(settings, settings.hostname or kernel_host, host)
+        target = f"{settings.node_name}@{primary}"
+    return Role(None, primary=True) if target == node else Role(target, primary=False)
+
+
+def _host_part(node_type: str, hostname: str, full_name: Callable[[str], str | None]) -> str:
+    if node_type == "sname":
+        host = hostname.partition(".")[0]
+        hint = "set NODE_HOST, or give the container another host name (-h)"
+    else:
+        host = full_name(hostname) or hostname
+        hint = "give the container a host name with its domain (-h NAME.DOMAIN), or set NODE_HOST"
+        if not is_long(host):
+            raise ConfigurationError(
+                f"NODE_TYPE is 'name', which needs a fully qualified host name, but {hostname!r} "
+                f"has none, neither in the hosts file nor in DNS; {hint}, or NODE_TYPE=sname"
+            )
+    if not is_host(host):
+        raise ConfigurationError(f"the host name {host!r} cannot be part of a node name; {hint}")
+    return host
+
+
+def _primary_host(settings: Settings, hostname: str, host: str) -> str:
+    """Return the host of the primary node, derived from the host name's base and ordinal."""
+    own_label, dot, domain = host.partition(".")
+    base = split_ordinal(own_label)
+    if base is not None and not _is_address(host):
+        return f"{base[0]}-{settings.master_ordinal}{dot}{domain}"
+    named = split_ordinal(hostname.partition(".")[0])
+    if named is None:
+        raise ConfigurationError(
+            f"the host name {hostname!r} does not end in -N (mongooseim-1, mongooseim-2, ...), so "
+            "the node to join cannot be derived from it; give the container such a host name (-h), "
+            "or set CLUSTER_WITH=NAME@HOST, or set JOIN_CLUSTER=false"
+        )
+    if named[1] == settings.master_ordinal:
+        return host
+    raise ConfigurationError(
+        f"NODE_HOST is {host!r}, from which the primary's host cannot be derived; "
+        "set CLUSTER_WITH=NAME@HOST"
+    )
+
+
+def split_ordinal(label: str) -> tuple[str, str] | None:
+    """Return base and ordinal of a host's first label (`chat-eu-1-3`: `chat-eu-1`, `3`), or None.
+
+    The ordinal is the text of the digits: `-01` and `-1` are different hosts.
+    """
+    match = re.fullmatch(r"(.+)-(\d+)", label, re.ASCII)
+    return (match[1], match[2]) if match else None
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or re.fullmatch(r"\d+(\.\d+){3}", host, re.ASCII) is not None

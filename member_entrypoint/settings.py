@@ -1,0 +1,313 @@
+"""What was asked for: the environment as one frozen value, and every error in it at once.
+
+`VARIABLES` is the whole list of variables; nothing else in the program reads the environment.
+The tuple is a `NamedTuple` and not a dataclass because this runs before the VM is started, and
+importing `dataclasses` takes longer than all the rest of that way.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from member_entrypoint.errors import ConfigurationError
+
+LONGEST_TIME = 31_536_000.0
+LONGEST_ATOM = 255
+
+
+class Address(NamedTuple):
+    """A host (name or IP address, no brackets) and a TCP port."""
+
+    host: str
+    port: int
+
+
+class Settings(NamedTuple):
+    """All that the environment says. Times are in seconds; an unset option is None."""
+
+    hostname: str | None
+    node_type: str
+    node_name: str
+    node_host: str | None
+    master_ordinal: str
+    join_cluster: bool
+    cluster_with: str | None
+    cluster_cookie: str | None
+    bootstrap_enabled: bool
+    print_config_files_on_start: bool
+    start_timeout: float
+    join_timeout: float
+    stop_timeout: float
+    leave_cluster_on_stop: bool
+    wait_for: tuple[Address, ...]
+    join_discards_data: bool
+    node_renamed: str
+    partition_policy: str
+    discovery_name: str | None
+    discovery_file: str | None
+    discovery_interval: float
+    health_port: int
+    health_http_port: int | None
+    log_format: str
+    log_level: str
+    root: str
+
+
+class Variable(NamedTuple):
+    """One environment variable: its name, its default as text, and how to read its value."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], Any]
+
+
+class _WrongValueError(ValueError):
+    """Carries what is allowed; the caller knows variable and value."""
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise _WrongValueError(" or ".join(choices))
+        return text.lower()
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "1"):
+        return True
+    if text.lower() in ("false", "0"):
+        return False
+    raise _WrongValueError("true, false, 1 or 0")
+
+
+def _seconds(lowest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        allowed = f"a number of seconds, {lowest:g} to {LONGEST_TIME:.0f}"
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+            raise _WrongValueError(allowed)
+        value = float(text)
+        if not lowest <= value <= LONGEST_TIME:
+            raise _WrongValueError(allowed)
+        return value
+
+    return parse
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:  # noqa: PLR2004
+        raise _WrongValueError("a TCP port, 1 to 65535")
+    return int(text)
+
+
+def _ordinal(text: str) -> str:
+    """Keep the digits as they are: host names are compared as text, `chat-01` is not `chat-1`."""
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise _WrongValueError("a whole number, 0 or more")
+    return text
+
+
+def _node_name(text: str) -> str:
+    """Take what Erlang takes before the `@` (`net_kernel` in OTP), but not what looks a flag."""
+    if not re.fullmatch(r"[0-9A-Za-z_][0-9A-Za-z_-]{0,199}", text, re.ASCII):
+        raise _WrongValueError("letters, digits, _ and -, not beginning with -")
+    return text
+
+
+def _host(text: str) -> str:
+    if not is_host(text):
+        raise _WrongValueError("a host name, an IPv4 or an IPv6 address")
+    return text
+
+
+def is_host(text: str) -> bool:
+    """Tell whether `text` can stand after the `@` of a node name: host name, IPv4 or IPv6."""
+    name = r"[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?"
+    ipv6 = r"(?=.*:.*:)[0-9A-Fa-f:]+(\d{1,3}(\.\d{1,3}){3})?"
+    pattern = rf"({name}(\.{name})*|{ipv6})"
+    return len(text) <= LONGEST_ATOM and re.fullmatch(pattern, text, re.ASCII) is not None
+
+
+def _node(text: str) -> str:
+    name, at, host = text.partition("@")
+    allowed = "a node name, NAME@HOST"
+    if not at:
+        raise _WrongValueError(allowed)
+    try:
+        _node_name(name)
+    except _WrongValueError as error:
+        raise _WrongValueError(f"{allowed}, NAME of {error}") from None
+    if not is_host(host):
+        raise _WrongValueError(f"{allowed}, HOST a host name or an IP address")
+    return text
+
+
+def is_cookie(text: str) -> bool:
+    r"""Tell whether `text` can stand after `-setcookie` in vm.args, and in the release's scripts.
+
+    The scripts use it unquoted (no blanks, no `*?[]`), erlexec reads it from a file where
+    quotes, `\` and `#` have meanings, and takes a leading `-` or `+` for a flag.
+    """
+    return (
+        len(text) <= LONGEST_ATOM
+        and re.fullmatch(
+            r"[!$%&(),./0-9:;<=>@A-Z^_a-z{|}~][!$%&()+,./0-9:;<=>@A-Z^_a-z{|}~-]*", text
+        )
+        is not None
+    )
+
+
+def _cookie(text: str) -> str:
+    if not is_cookie(text):
+        raise _WrongValueError(
+            "1 to 255 printable ASCII characters without blanks, quotes, backslashes, "
+            "#, *, ?, [ and ], not beginning with - or +"
+        )
+    return text
+
+
+def _addresses(text: str) -> tuple[Address, ...]:
+    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not is_host(host):
+        raise _WrongValueError("HOST:PORT, several separated by commas, IPv6 as [HOST]:PORT")
+    return Address(host, _port(port))
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or any(ord(char) < ord(" ") for char in text):
+        raise _WrongValueError("an absolute path")
+    return text
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable("HOSTNAME", None, _host),
+    Variable("NODE_TYPE", "sname", _one_of("sname", "name")),
+    Variable("NODE_NAME", "mongooseim", _node_name),
+    Variable("NODE_HOST", None, _host),
+    Variable("MASTER_ORDINAL", "1", _ordinal),
+    Variable("JOIN_CLUSTER", "true", _boolean),
+    Variable("CLUSTER_WITH", None, _node),
+    Variable("CLUSTER_COOKIE", None, _cookie),
+    Variable("BOOTSTRAP_ENABLED", "false", _boolean),
+    Variable("PRINT_CONFIG_FILES_ON_START", "false", _boolean),
+    Variable("START_TIMEOUT", "120", _seconds(1)),
+    Variable("JOIN_TIMEOUT", "300", _seconds(0)),
+    Variable("STOP_TIMEOUT", "25", _seconds(0)),
+    Variable("LEAVE_CLUSTER_ON_STOP", "false", _boolean),
+    Variable("WAIT_FOR", "", _addresses),
+    Variable("JOIN_DISCARDS_DATA", "false", _boolean),
+    Variable("NODE_RENAMED", "refuse", _one_of("refuse", "start-empty")),
+    Variable("PARTITION_POLICY", "ignore", _one_of("ignore", "restart-minority")),
+    Variable("DISCOVERY_NAME", None, _host),
+    Variable("DISCOVERY_FILE", None, _path),
+    Variable("DISCOVERY_INTERVAL", "10", _seconds(1)),
+    Variable("HEALTH_PORT", "5222", _port),
+    Variable("HEALTH_HTTP_PORT", None, _port),
+    Variable("LOG_FORMAT", "console", _one_of("console", "json", "logfmt")),
+    Variable("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
+    Variable("ENTRYPOINT_ROOT", "/", _path),
+)
+COOKIE_FILE = "CLUSTER_COOKIE_FILE"
+SECRET = {"CLUSTER_COOKIE"}
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of this process, to read the settings from and to hand on."""
+    return dict(os.environ)
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Return what `environment` asks for; a variable that is empty counts as not set.
+
+    Raises `ConfigurationError` with a line for each wrong variable: its name, its value (not
+    where that is a secret) and what is allowed. Source: the contract's table of variables.
+    """
+    errors: list[str] = []
+    values: list[Any] = []
+    for variable in VARIABLES:
+        text = environment.get(variable.name) or variable.default
+        value = None
+        if text is not None:
+            try:
+                value = variable.parse(text)
+            except _WrongValueError as error:
+                found = "a value not shown here" if variable.name in SECRET else repr(text)
+                errors.append(f"{variable.name} is {found}; allowed: {error}")
+        values.append(value)
+    settings = Settings(*values)
+    try:
+        settings = _with_cookie_file(settings, environment.get(COOKIE_FILE))
+    except _WrongValueError as error:
+        errors.append(str(error))
+    errors.extend(_contradictions(settings))
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+    return settings
+
+
+def _with_cookie_file(settings: Settings, path: str | None) -> Settings:
+    if not path:
+        return settings
+    try:
+        with open(path, encoding="utf-8") as file:
+            cookie = file.read(4096).strip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise _WrongValueError(
+            f"{COOKIE_FILE} is {path!r}, which cannot be read ({reason}); "
+            "allowed: a readable file that holds the cookie"
+        ) from None
+    if settings.cluster_cookie not in (None, cookie):
+        raise _WrongValueError(
+            f"CLUSTER_COOKIE and {COOKIE_FILE} ({path!r}) give different cookies; "
+            "allowed: one of the two"
+        )
+    try:
+        return settings._replace(cluster_cookie=_cookie(cookie))
+    except _WrongValueError as error:
+        raise _WrongValueError(
+            f"{COOKIE_FILE} is {path!r}, whose content is not a cookie; allowed: {error}"
+        ) from None
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Return a line for each pair of values that exclude each other, each valid by itself."""
+    errors = []
+    for name, host in (
+        ("NODE_HOST", settings.node_host),
+        ("CLUSTER_WITH", (settings.cluster_with or "").partition("@")[2] or None),
+    ):
+        if host is None:
+            continue
+        value = host if name == "NODE_HOST" else settings.cluster_with
+        if settings.node_type == "sname" and "." in host:
+            errors.append(
+                f"{name} is {value!r}, a long name, but NODE_TYPE is 'sname'; "
+                "allowed: a host without dots, or NODE_TYPE=name"
+            )
+        elif settings.node_type == "name" and not is_long(host):
+            errors.append(
+                f"{name} is {value!r}, a short name, but NODE_TYPE is 'name'; "
+                "allowed: a fully qualified host name or an IP address, or NODE_TYPE=sname"
+            )
+    if bool(settings.discovery_name) != bool(settings.discovery_file):
+        errors.append(
+            f"DISCOVERY_NAME is {settings.discovery_name!r} and DISCOVERY_FILE is "
+            f"{settings.discovery_file!r}; allowed: both or neither"
+        )
+    return errors
+
+
+def is_long(host: str) -> bool:
+    """Tell whether Erlang takes `host` in a long node name: a dot or a colon is in it."""
+    return "." in host or ":" in host

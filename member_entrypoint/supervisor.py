@@ -1,0 +1,270 @@
+"""Spawn, signals, reaping, stopping: what an init does, and nothing about MongooseIM.
+
+All signals are blocked from the first moment and taken one by one with `sigwaitinfo`: there are no
+handlers, so none can be too early, interrupt anything, or wake an idle process. This object is
+the only one in its process that waits for children; whatever else has to be done (looking up names,
+joining) is done by helper *processes*, which it spawns, watches and ends like any other child.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
+
+ALL_SIGNALS = frozenset(signal.valid_signals())
+CATCHABLE = ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
+TERMINAL_STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+PR_SET_CHILD_SUBREAPER = 36
+AFTER_KILL = 0.8
+LOOK_AGAIN = 0.1
+
+
+class Ended(NamedTuple):
+    """A child of ours that ended: its pid, its wait status, and its peak memory in KiB."""
+
+    pid: int
+    status: int
+    peak_kib: int
+
+    @property
+    def code(self) -> int:
+        """The status that a shell would give: the exit status, or 128 + the signal's number."""
+        code = os.waitstatus_to_exitcode(self.status)
+        return code if code >= 0 else 128 - code
+
+    @property
+    def how(self) -> str:
+        """How it ended, in words."""
+        code = os.waitstatus_to_exitcode(self.status)
+        return f"exit status {code}" if code >= 0 else f"signal {signal_name(-code)}"
+
+
+class Supervisor:
+    """Owns the signals and the children of this process; make one, before anything else."""
+
+    def __init__(self) -> None:
+        """Block all signals, close inherited descriptors, adopt orphans where we are not PID 1."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _only_standard_streams()
+        if os.getpid() != 1:
+            _become_subreaper()
+        self._ours: set[int] = set()
+        self._ended: deque[Ended] = deque()
+
+    def spawn(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        terminal: bool = False,
+        output: int | None = None,
+    ) -> int:
+        """Start a program in a session of its own and return its pid.
+
+        It has our three standard streams and nothing else: no other descriptor, an empty signal
+        mask, default dispositions. With `terminal`, the terminal on standard input, if there is
+        one, becomes its controlling terminal; `output` is a descriptor to be its standard output
+        instead of ours. Raises `CommandNotFoundError` or
+        `CommandNotRunnableError`.
+        """
+        path = find_program(command[0], environment.get("PATH", os.defpath))
+        actions = _hand_over_terminal() if terminal else []
+        if output is not None:
+            actions = [*actions, (os.POSIX_SPAWN_DUP2, output, 1)]
+        try:
+            pid = os.posix_spawn(
+                path,
+                list(command),
+                environment,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=CATCHABLE,
+            )
+        except FileNotFoundError:
+            raise CommandNotFoundError(f"{command[0]}: its interpreter does not exist") from None
+        except OSError as error:
+            raise CommandNotRunnableError(
+                f"{command[0]}: cannot be run ({error.strerror})"
+            ) from None
+        self._ours.add(pid)
+        return pid
+
+    def wait(self, deadline: float | None = None) -> Ended | int | None:
+        """Return the next thing that happens: a child of ours ended, or a signal's number came.
+
+        Orphans are reaped on the way and not spoken of. `deadline` is an instant of
+        `time.monotonic`; when it has passed, the answer is None. Without one, this sleeps until
+        something happens, however long.
+        """
+        while True:
+            self._reap()
+            if self._ended:
+                return self._ended.popleft()
+            if deadline is None:
+                number = signal.sigwaitinfo(CATCHABLE).si_signo
+            else:
+                left = deadline - time.monotonic()
+                came = signal.sigtimedwait(CATCHABLE, max(0.0, left))
+                if came is None:
+                    if left <= 0:
+                        return None
+                    continue
+                number = came.si_signo
+            if number != signal.SIGCHLD:
+                return number
+
+    def wait_for(self, pid: int, deadline: float | None = None) -> Ended | None:
+        """Wait for the end of one child, whatever signals come; None if the deadline passed."""
+        while True:
+            event = self.wait(deadline)
+            if event is None or (isinstance(event, Ended) and event.pid == pid):
+                return event if isinstance(event, Ended) else None
+
+    def end_group(self, pid: int) -> None:
+        """End a helper and its process group at once."""
+        if pid in self._ours:
+            send(signal.SIGKILL, pid, group=True)
+
+    def end_all(self, deadline: float) -> int:
+        """End every process that descends from us, and return how many there were.
+
+        Each is told to end (SIGTERM), waited for until `deadline`, then killed. One that cannot be
+        killed does not hold us up for longer than a moment.
+        """
+        import psutil  # only a stop needs it
+
+        told: set[tuple[int, float]] = set()
+        give_up = deadline + AFTER_KILL
+        while True:
+            self._reap()
+            left = _descendants(psutil)
+            now = time.monotonic()
+            if not left or now >= give_up:
+                return len(told)
+            for process, born in left:
+                if now >= deadline:
+                    send(signal.SIGKILL, process)
+                elif (process, born) not in told:
+                    send(signal.SIGTERM, process)
+                told.add((process, born))
+            # One that is not our own child sends us no SIGCHLD when it ends: look again.
+            self.wait(min(now + LOOK_AGAIN, give_up))
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._ours:
+                self._ours.remove(pid)
+                self._ended.append(Ended(pid, status, usage.ru_maxrss))
+
+
+def send(number: int, pid: int, *, group: bool = False) -> None:
+    """Send a signal; that the receiver is gone already is no error."""
+    try:
+        if group:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal (`SIGTERM`); real-time signals have but a number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def find_program(name: str, path: str) -> str:
+    """Return the path of a program, as a shell finds it.
+
+    Raises `CommandNotFoundError` or, where there is a file but none that can be run,
+    `CommandNotRunnableError`.
+    """
+    found = False
+    for folder in [""] if "/" in name else path.split(os.pathsep):
+        candidate = os.path.join(folder, name)
+        if os.path.isfile(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            found = True
+        elif "/" in name and os.path.isdir(candidate):
+            raise CommandNotRunnableError(f"{name}: is a directory")
+    if found:
+        raise CommandNotRunnableError(f"{name}: no permission to run it")
+    raise CommandNotFoundError(f"{name}: command not found")
+
+
+def _descendants(psutil: Any) -> list[tuple[int, float]]:
+    """Return pid and time of birth of each living process that descends from this one."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append((process.pid, process.create_time()))
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _hand_over_terminal() -> list[tuple[object, ...]]:
+    """Let go of the terminal on standard input; return what makes it the next session's.
+
+    A session leader that opens a terminal which no session has gets it as its controlling
+    terminal (tty_ioctl(4)). Letting go sends SIGHUP and SIGCONT to ourselves: nobody asked for
+    them, and they are taken out here.
+    """
+    if not os.isatty(0):
+        return []
+    import fcntl  # only with a terminal
+    import termios
+
+    if os.getsid(0) == os.getpid():
+        try:
+            fcntl.ioctl(0, termios.TIOCNOTTY)
+        except OSError:
+            return []
+        while signal.sigtimedwait({signal.SIGHUP, signal.SIGCONT}, 0):
+            pass
+    return [
+        (os.POSIX_SPAWN_OPEN, 3, "/proc/self/fd/0", os.O_RDWR, 0),
+        (os.POSIX_SPAWN_CLOSE, 3),
+    ]
+
+
+def _only_standard_streams() -> None:
+    """Have descriptors 0, 1 and 2 open, and no other that somebody left us."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:  # noqa: PLR2004
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
+    for wanted in (0, 1, 2):
+        try:
+            os.fstat(wanted)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)
+
+
+def _become_subreaper() -> None:
+    """Have the orphans among our descendants given to us and not to PID 1 (prctl(2))."""
+    import ctypes  # PID 1 needs none of this
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        sys.stderr.write("cannot become a child subreaper; orphans will not be reaped\n")

@@ -1,0 +1,110 @@
+"""What a member does beside its VM, as a process of its own that PID 1 starts, watches and ends.
+
+`look` runs before the VM where something has to be looked up first; `settle` runs beside it until
+the node is where it belongs. The exit status is that of the contract; 0 means: go on. Being a
+process of its own, it may block, fail or be killed at any moment, and leaves no memory behind.
+"""
+
+import sys
+import time
+
+from member_entrypoint import joining, member, settings
+from member_entrypoint.cluster import Marker, Plan, decide, write_marker
+from member_entrypoint.errors import ClusteringError, EntrypointError, StartError
+from member_entrypoint.member import Member
+from member_entrypoint.pauses import Pauses
+from member_entrypoint.release import Places
+
+STATUS_INTERVAL = 0.05
+
+
+def look(mine: Member, deadline: float) -> None:
+    """Find out what must be known before the VM starts, waiting for it until `deadline`.
+
+    Leaves the marker for what was found. Raises `ClusteringError`.
+    """
+    facts = member.facts(mine)
+    plan = decide(facts)
+    if plan is Plan.EXAMINE:
+        nodes = joining.schema_nodes(mine)
+        plan = decide(facts._replace(schema_nodes=nodes))
+    target = mine.role.target or ""
+    if plan is Plan.MEMBER:
+        write_marker(mine.places, mine.node, Marker.JOINED, target)
+    elif plan is Plan.REFUSE:
+        raise ClusteringError(
+            f"Failed clustering {mine.node} with {target}: this node has data of its own in "
+            f"{mine.places.mnesia(mine.node)}, which joining would delete; set "
+            "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give "
+            "it an empty volume"
+        )
+    elif plan is Plan.JOIN:
+        mine.log.info(f"MongooseIM node {mine.node} joining {target}")
+        joining.wait_until_there(mine, target, deadline)
+        write_marker(mine.places, mine.node, Marker.JOINING, target)
+
+
+def settle(mine: Member, deadline: float) -> None:
+    """See the VM started, and the node become what it was told to be, until `deadline`.
+
+    Raises `StartError` or `ClusteringError`; the VM must then be stopped.
+    """
+    plan = decide(member.facts(mine))
+    target = mine.role.target or ""
+    if plan is Plan.PRIMARY:
+        mine.log.info(f"MongooseIM cluster primary node {mine.node}")
+    elif plan is Plan.ALONE:
+        mine.log.info(f"MongooseIM node {mine.node} runs alone, as JOIN_CLUSTER=false says")
+    _wait_until_started(mine)
+    if plan is Plan.PRIMARY:
+        mine.log.info(f"Clustered {mine.node} with {mine.node}")
+    elif plan is Plan.MEMBER:
+        joining.check_membership(mine, target)
+    elif plan is Plan.JOIN:
+        joining.join(mine, target, deadline)
+        write_marker(mine.places, mine.node, Marker.JOINED, target)
+        mine.log.info(f"Clustered {mine.node} with {target}")
+
+
+def _wait_until_started(mine: Member) -> None:
+    """Wait for the server's own word in its status file; PID 1 sees to it if the VM dies."""
+    began = time.monotonic()
+    timeout = mine.settings.start_timeout
+    pauses = Pauses(began + timeout)
+    while mine.release.status() != "started":
+        if pauses.over():
+            raise StartError(
+                f"MongooseIM did not start within {timeout:g} s (START_TIMEOUT): its status is "
+                f"{mine.release.status() or 'not known'!r}; what it waits for stands in the lines "
+                "above and in its log"
+            )
+        if pauses.time_to_speak():
+            mine.log.info(
+                "waiting for MongooseIM to start",
+                status=mine.release.status() or "not known",
+                seconds_left=pauses.left(),
+            )
+        time.sleep(STATUS_INTERVAL)
+    mine.log.info("MongooseIM started", node=mine.node, seconds=round(time.monotonic() - began, 1))
+
+
+def main() -> int:
+    """Do the task that the command line names; return its exit status."""
+    environment = settings.environment()
+    if sys.argv[1] == "full-name":
+        places = Places(settings.read(environment).root)
+        sys.stdout.write(member.full_name(sys.argv[3], places) or "")
+        return 0
+    task = {"look": look, "settle": settle}[sys.argv[1]]
+    deadline = float(sys.argv[2])
+    mine = member.describe(environment, member.full_name)
+    try:
+        task(mine, deadline)
+    except EntrypointError as error:
+        mine.log.error(str(error))
+        return error.status
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
