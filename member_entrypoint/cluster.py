@@ -78,7 +78,7 @@ def _marker_file(places: Places, node: str) -> str:
 def read_marker(places: Places, node: str) -> Marker:
     """Return what the marker of `node` says; one that cannot be read counts as none."""
     try:
-        with open(_marker_file(places, node), encoding="utf-8") as file:
+        with open(_marker_file(places, node), encoding="utf-8", errors="replace") as file:
             word = file.read(1000).split()[:1]
     except OSError:
         return Marker.NONE
@@ -90,7 +90,7 @@ def write_marker(places: Places, node: str, marker: Marker, target: str) -> None
     path = _marker_file(places, node)
     temporary = f"{path}.unfinished"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8", errors="replace") as file:
             file.write(f"{marker.value} {target}\n")
             file.flush()
             os.fsync(file.fileno())

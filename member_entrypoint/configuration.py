@@ -64,7 +64,7 @@ def vm_args(text: str, node_type: str, node: str, cookie: str | None) -> str:
     the manual of erl, flag `-args_file`; of two cookies OTP takes neither, hence the one line.
     """
     lines, cookies = [], [DEFAULT_COOKIE]
-    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+    for line in re.split(r"\r\n|\r|\n", text.rstrip("\r\n")):
         commented = _COMMENT.match(line)
         flags, comment = commented.groups() if commented else (line, "")
         cookies += [value.strip("\"'") for value in _COOKIE.findall(flags)]

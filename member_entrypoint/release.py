@@ -98,7 +98,7 @@ class Release(NamedTuple):
     def status(self) -> str:
         """Return what the status file says; empty if there is none."""
         try:
-            with open(self.status_file, encoding="utf-8") as file:
+            with open(self.status_file, encoding="utf-8", errors="replace") as file:
                 return file.read(100).strip()
         except OSError:
             return ""
@@ -111,7 +111,7 @@ def find(root: str) -> Release:
     """
     data = os.path.join(root, "releases/start_erl.data")
     try:
-        with open(data, encoding="utf-8") as file:
+        with open(data, encoding="utf-8", errors="replace") as file:
             words = file.read(1000).split()
     except OSError as error:
         raise ConfigurationError(

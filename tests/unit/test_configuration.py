@@ -1,0 +1,309 @@
+"""What the server will read: rendered from pristine files, `/member` and the settings."""
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from member_entrypoint import configuration, settings, terms
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.release import Places, Release
+
+NODE = "mongooseim@m-1"
+HELM = """\
+## from the chart
+-name mongooseim
+-setcookie chartcookie
+
+-kernel inet_dist_listen_min 9100
+-kernel inet_dist_listen_max 9100
+"""
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines that count: neither empty nor comments."""
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "cookie"),
+    [
+        (
+            HELM,
+            ["-kernel inet_dist_listen_min 9100", "-kernel inet_dist_listen_max 9100"],
+            "chartcookie",
+        ),
+        ("-sname a@b\n-sname c@d\n+K true", ["+K true"], "mongooseim"),
+        ("-sname a@b\r\n-setcookie c\r\n+K true\r\n", ["+K true"], "c"),
+        ("-sname\ta@b\t\n-setcookie\tc", [], "c"),
+        ("  -sname a@b\n\t-setcookie c\n", [], "c"),
+        ("-sname a@b -setcookie c +K true\n", ["+K true"], "c"),
+        ('-setcookie "c"\n-setcookie d', [], "d"),
+        ("-name a@b # my name\n", ["# my name"][:0], "mongooseim"),
+        ("# -setcookie no\n", [], "mongooseim"),
+        ("-sname {{node_name}}\n", [], "mongooseim"),
+        ("-name\n", [], "mongooseim"),
+        ("", [], "mongooseim"),
+        (
+            "-mnesia dir '\"/elsewhere\"'\n-mnesia debug verbose",
+            ["-mnesia debug verbose"],
+            "mongooseim",
+        ),
+        ("-env NAME -sname-like\n-snamex y", ["-env NAME -sname-like", "-snamex y"], "mongooseim"),
+    ],
+)
+def test_vm_args_have_one_name_and_one_cookie_and_keep_the_rest(
+    text: str, kept: list[str], cookie: str
+) -> None:
+    """Of two cookies OTP takes neither, and the release's scripts grep for one line each."""
+    rendered = configuration.vm_args(text, "sname", NODE, None)
+    assert lines(rendered) == [*kept, f"-sname {NODE}", f"-setcookie {cookie}"]
+    assert rendered.endswith("\n")
+
+
+def test_the_cookie_of_the_settings_wins() -> None:
+    """The shell version documented it, and forgot to apply it."""
+    assert "-setcookie mine" in lines(configuration.vm_args(HELM, "name", NODE, "mine"))
+    assert "chartcookie" not in configuration.vm_args(HELM, "name", NODE, "mine")
+
+
+def test_comments_are_kept() -> None:
+    """Who reads the rendered file finds what the author of the source wrote."""
+    assert "## from the chart" in configuration.vm_args(HELM, "name", NODE, None)
+
+
+def test_a_cookie_that_the_scripts_cannot_use_is_an_error_that_does_not_show_it() -> None:
+    """It would be cut at the blank by one reader and not by the other."""
+    with pytest.raises(ConfigurationError) as refusal:
+        configuration.vm_args('-setcookie "two words"', "sname", NODE, None)
+    assert "two words" not in str(refusal.value)
+
+
+@given(st.text(min_size=1))
+def test_whatever_the_settings_accept_stays_on_its_line(text: str) -> None:
+    """No accepted value can break out of its line in vm.args."""
+    for variable in ("NODE_NAME", "NODE_HOST", "CLUSTER_COOKIE", "HOSTNAME", "CLUSTER_WITH"):
+        try:
+            given_settings = settings.read({variable: text, "NODE_TYPE": "name"})
+        except ConfigurationError:
+            continue
+        value = getattr(given_settings, variable.lower())
+        rendered = configuration.vm_args("", "name", f"a@{value}", value)
+        assert rendered.splitlines()[-2:] == [f"-name a@{value}", f"-setcookie {value}"]
+        assert not re.search(r"[\s\"'#\\]", value or "")
+
+
+@given(st.text(alphabet="-snamecookit\"'#\\ \t\n\r@x0", max_size=60))
+def test_whatever_vm_args_says_ours_is_what_the_scripts_find(text: str) -> None:
+    """The scripts' own grep finds our name and our cookie only; rendering twice changes nothing."""
+    rendered = configuration.vm_args(text, "sname", NODE, "ours")
+    found = [line for line in rendered.splitlines() if re.match(r"-(s?name|setcookie)(\s|$)", line)]
+    assert found == [f"-sname {NODE}", "-setcookie ours"]
+    assert configuration.vm_args(rendered, "sname", NODE, "ours") == rendered
+
+
+MNESIA = '{mnesia, [{dir, "/data/M"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[].", f"[\n {MNESIA}]}}]."),
+        (
+            '[\n %{mnesia, [{dir, "x"}]},\n {kernel, []}\n].',
+            f'[\n {MNESIA}]}},\n %{{mnesia, [{{dir, "x"}}]}},\n {{kernel, []}}\n].',
+        ),
+        ('[{mnesia, [{dir, "/user"}]}].', f"[{MNESIA}]}}]."),
+        (
+            '[{mnesia, [{dump_log_time_threshold, 1}, {dir,"/u\\"]}"}, {debug, none}]}].',
+            '[{mnesia, [{dump_log_time_threshold, 1}, {dir,"/data/M"}, {debug, none}]}].',
+        ),
+        ("[{mnesia, [{debug, verbose}]}].", f"[{MNESIA}, {{debug, verbose}}]}}]."),
+        ("[{mnesia, []}].", f"[{MNESIA}]}}]."),
+        (
+            '[{mnesia, [%{dir, "no"}\n {dir,\n "x" % here\n}]}].',
+            '[{mnesia, [%{dir, "no"}\n {dir,\n "/data/M"}]}].',
+        ),
+        (
+            '[{other, [{mnesia, [{dir, "theirs"}]}]}].',
+            f'[\n {MNESIA}]}},{{other, [{{mnesia, [{{dir, "theirs"}}]}}]}}].',
+        ),
+        (
+            '[{lager, [{log_root, "log"}, {a, "{log_root, \\"x\\"}"}]}].',
+            f'[\n {MNESIA}]}},{{lager, [{{log_root, "/logs"}}, {{a, "{{log_root, \\"x\\"}}"}}]}}].',
+        ),
+    ],
+)
+def test_app_config_has_the_containers_folders_and_keeps_the_rest(text: str, expected: str) -> None:
+    """Comments and strings that look like options are left alone; so is the user's own mnesia."""
+    assert configuration.app_config(text, "/data/M", "/logs") == expected
+
+
+def test_app_config_rendered_twice_is_the_same() -> None:
+    """Restarting is idempotent."""
+    once = configuration.app_config("[{kernel, []}].", "/data/M", "/logs")
+    assert configuration.app_config(once, "/data/M", "/logs") == once
+
+
+@pytest.mark.parametrize("text", ["", "% nothing", "{mnesia, []}.", "hello"])
+def test_an_app_config_that_is_no_list_is_an_error(text: str) -> None:
+    """Erlang would refuse it, after a boot."""
+    with pytest.raises(ConfigurationError, match="Erlang list"):
+        configuration.app_config(text, "/data/M", "/logs")
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Return places with a release's pristine files and an empty `/member`."""
+    found = Places(str(tmp_path))
+    pristine = Path(found.release, "etc.pristine")
+    pristine.mkdir(parents=True)
+    (pristine / "vm.args").write_text("-sname x@y\n-setcookie old\n+K true\n")
+    (pristine / "app.config").write_text("[].\n")
+    (pristine / "mongooseim.toml").write_text("[general]\n")
+    Path(found.release, "etc").symlink_to(Path(found.run, "etc"))
+    Path(found.release, "var").symlink_to(Path(found.run, "var"))
+    Path(found.member).mkdir()
+    Path(found.hosts).parent.mkdir()
+    Path(found.hosts).write_text("127.0.0.1 localhost\n")
+    return found
+
+
+def render(places: Places, **environment: str) -> dict[str, str]:
+    """Render once, and return what the server would read."""
+    release = Release(places.release, "1", "1")
+    configuration.write(release, places, settings.read(environment), NODE)
+    return {entry.name: entry.read_text() for entry in Path(release.etc).iterdir()}
+
+
+def tree(folder: str) -> dict[str, str]:
+    """Return all files below a folder with their content."""
+    return {str(path): path.read_text() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_ten_starts_give_what_one_gives(places: Places) -> None:
+    """Nothing is edited in place, so nothing adds up."""
+    Path(places.member, "hosts").write_text("10.0.0.1 db\n")
+    Path(places.member, "vm.args").write_text(HELM)
+    render(places)
+    once = tree(places.root)
+    for _ in range(9):
+        render(places)
+    assert tree(places.root) == once
+
+
+def test_sources_are_not_changed(places: Places) -> None:
+    """Neither the release's files nor the operator's."""
+    Path(places.member, "vm.args").write_text(HELM)
+    Path(places.member, "app.config").write_text("[].")
+    before = tree(places.member) | tree(os.path.join(places.release, "etc.pristine"))
+    render(places)
+    assert before == tree(places.member) | tree(os.path.join(places.release, "etc.pristine"))
+
+
+def test_files_of_the_operator_count_instead_of_the_releases(places: Places) -> None:
+    """With name, cookie and Mnesia folder the container's all the same."""
+    Path(places.member, "mongooseim.toml").write_text("[mine]\n")
+    Path(places.member, "mongooseim.cfg").write_text("{mine}.\n")
+    Path(places.member, "vm.dist.args").write_text("-kernel x 1\n")
+    Path(places.member, "vm.args").write_text(HELM)
+    Path(places.member, "app.config").write_text('[{mnesia, [{dir, "/mine"}]}].')
+    etc = render(places)
+    assert etc["mongooseim.toml"] == "[mine]\n"
+    assert etc["mongooseim.cfg"] == "{mine}.\n"
+    assert etc["vm.dist.args"] == "-kernel x 1\n"
+    assert lines(etc["vm.args"])[-2:] == [f"-sname {NODE}", "-setcookie chartcookie"]
+    assert places.mnesia(NODE) in etc["app.config"]
+
+
+def test_the_double_links_of_a_configmap_are_followed(places: Places) -> None:
+    """Kubernetes mounts file -> ..data/file, ..data -> ..timestamp, and read-only."""
+    member = Path(places.member)
+    (member / "..2026_11_24").mkdir()
+    (member / "..2026_11_24" / "mongooseim.toml").write_text("[map]\n")
+    (member / "..data").symlink_to("..2026_11_24")
+    (member / "mongooseim.toml").symlink_to("..data/mongooseim.toml")
+    etc = render(places)
+    assert etc["mongooseim.toml"] == "[map]\n"
+    assert set(etc) == {"mongooseim.toml", "vm.args", "app.config"}
+
+
+def test_a_file_that_the_operator_took_away_is_gone_at_the_next_start(places: Places) -> None:
+    """The rendered files are those of this start, not of an earlier one."""
+    extra = Path(places.member, "mongooseim.cfg")
+    extra.write_text("{mine}.\n")
+    assert "mongooseim.cfg" in render(places)
+    extra.unlink()
+    assert "mongooseim.cfg" not in render(places)
+
+
+def test_hosts_are_added_once(places: Places) -> None:
+    """However often the container restarts, and whatever the last line ends with."""
+    Path(places.hosts).write_text("127.0.0.1 localhost")
+    Path(places.member, "hosts").write_text("10.0.0.1 db\n\n# note\n10.0.0.2 other")
+    for _ in range(3):
+        render(places)
+    expected = "127.0.0.1 localhost\n10.0.0.1 db\n# note\n10.0.0.2 other\n"
+    assert Path(places.hosts).read_text() == expected
+
+
+def test_what_an_earlier_life_said_of_itself_is_removed(places: Places) -> None:
+    """A stale `started` would be believed."""
+    var = Path(places.run, "var")
+    var.mkdir(parents=True)
+    (var / "status").write_text("started")
+    (var / "pid").write_text("7")
+    render(places)
+    assert not (var / "status").exists()
+    assert not (var / "pid").exists()
+
+
+def test_rendered_files_can_hold_secrets(places: Places) -> None:
+    """Only their owner reads them."""
+    render(places)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in Path(places.run, "etc").iterdir()}
+    assert modes == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("breakage", "said"),
+    [
+        (lambda member: (member / "vm.args").write_bytes(b"\xff\xfe-\x00"), "not UTF-8"),
+        (lambda member: (member / "app.config").write_text("oops"), "Erlang list"),
+    ],
+)
+def test_a_broken_file_is_named(
+    places: Places, breakage: Callable[[Path], object], said: str
+) -> None:
+    """One line that says which file, and what is wrong with it."""
+    breakage(Path(places.member))
+    with pytest.raises(ConfigurationError, match=said):
+        render(places)
+
+
+def test_terms_read_what_they_write() -> None:
+    """Arguments of a question go to Erlang as data, and answers come back as data."""
+    atom = terms.Atom("it's a 'b'\\")
+    assert terms.read("{x@foo,[97,98],<<120,120>>,'A b',-1,1.5,[]}") == (
+        "x@foo",
+        [97, 98],
+        b"xx",
+        "A b",
+        -1,
+        1.5,
+        [],
+    )
+    assert terms.read(terms.write([atom, 1, (terms.Atom("a"), [])])) == [atom, 1, ("a", [])]
+    assert terms.write('"]). halt(). \\') == '"\\"]). halt(). \\\\"'
+
+
+@pytest.mark.parametrize("text", ["", "{a", "a b", "#{}", "<0.1.0>", "a,b", "}", "[a,,b]"])
+def test_terms_that_cannot_be_read_are_an_error(text: str) -> None:
+    """What is not understood is not taken for something else."""
+    with pytest.raises(ValueError, match=r"term|read"):
+        terms.read(text)

@@ -1,0 +1,109 @@
+"""A release tarball is put in its place whole, or refused naming the entry."""
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.install import install
+from member_entrypoint.release import Places, find
+
+PROGRAMS = ("bin/mongooseim", "bin/mongooseimctl", "erts-9.1/bin/erl")
+
+
+def tarball(path: Path, *extra: tarfile.TarInfo, without: str = "") -> str:
+    """Write a small release tarball with extra entries, and return its path."""
+    files = dict.fromkeys(PROGRAMS, b"#!/bin/sh\n")
+    files["releases/start_erl.data"] = b"9.1 3.7.1\n"
+    files["etc/vm.args"] = b"-sname x\n"
+    files["log/old"] = b""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            if name != without:
+                entry = tarfile.TarInfo(f"mongooseim/{name}")
+                entry.size = len(content)
+                entry.mode = 0o755
+                archive.addfile(entry, io.BytesIO(content))
+        for entry in extra:
+            archive.addfile(entry)
+    return str(path)
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    """Return a link as a tarball has it."""
+    entry = tarfile.TarInfo(name)
+    entry.type = kind
+    entry.linkname = target
+    return entry
+
+
+def special(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    """Return an entry without content."""
+    entry = tarfile.TarInfo(name)
+    entry.type = kind
+    return entry
+
+
+def test_a_release_is_found_where_it_was_installed(tmp_path: Path) -> None:
+    """With what changes at run time moved out of it."""
+    places = Places(str(tmp_path))
+    inside = link("mongooseim/releases/current", "../bin")
+    installed = install(tarball(tmp_path / "r.tar.gz", inside), places.release, places)
+    assert (installed.erts, installed.version) == ("9.1", "3.7.1")
+    assert find(places.release) == installed
+    assert Path(installed.pristine, "vm.args").read_text() == "-sname x\n"
+    assert os.readlink(installed.etc) == os.path.join(places.run, "etc")
+    assert os.readlink(os.path.join(places.release, "log")) == places.log
+    assert os.readlink(os.path.join(places.release, "var")) == os.path.join(places.run, "var")
+    assert os.listdir(os.path.dirname(places.release)) == ["mongooseim"]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        [special("mongooseim/../../evil")],
+        [special("/etc/evil")],
+        [special("other/file")],
+        [special("mongooseim-evil")],
+        [link("mongooseim/a", "/etc")],
+        [link("mongooseim/a", "../../etc")],
+        [link("mongooseim/a", "../../etc/passwd", tarfile.LNKTYPE)],
+        [link("mongooseim/a", "."), special("mongooseim/a/b")],
+        [link("mongooseim/a", "bin/.."), link("mongooseim/a/b", "..")],
+        [special("mongooseim/null", tarfile.CHRTYPE)],
+        [special("mongooseim/pipe", tarfile.FIFOTYPE)],
+    ],
+)
+def test_an_entry_that_leaves_its_folder_is_refused(
+    tmp_path: Path, hostile: list[tarfile.TarInfo]
+) -> None:
+    """Nothing is unpacked then, inside or outside."""
+    places = Places(str(tmp_path / "root"))
+    path = tarball(tmp_path / "r.tar.gz", *hostile)
+    with pytest.raises(ConfigurationError, match=r"its entry .* (is|leaves)"):
+        install(path, places.release, places)
+    assert not os.path.exists(places.release)
+    assert os.listdir(tmp_path / "root/usr/lib") == []
+    assert sorted(os.listdir(tmp_path)) == ["r.tar.gz", "root"]
+
+
+@pytest.mark.parametrize("missing", [*PROGRAMS, "releases/start_erl.data", "etc/vm.args"])
+def test_a_tarball_that_is_no_release_is_refused(tmp_path: Path, missing: str) -> None:
+    """An image without a server is not built."""
+    places = Places(str(tmp_path))
+    with pytest.raises(ConfigurationError):
+        install(tarball(tmp_path / "r.tar.gz", without=missing), places.release, places)
+    assert not os.path.exists(places.release)
+
+
+def test_a_damaged_tarball_is_refused(tmp_path: Path) -> None:
+    """Cut in the middle, as by a copy that failed."""
+    places = Places(str(tmp_path))
+    path = Path(tarball(tmp_path / "r.tar.gz"))
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(ConfigurationError, match="cannot be unpacked"):
+        install(str(path), places.release, places)
+    assert not os.path.exists(places.release)

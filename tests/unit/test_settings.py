@@ -1,0 +1,185 @@
+"""The environment as settings: every variable with its default, good values and bad ones."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from member_entrypoint import settings
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.settings import Address
+
+BOOLEANS = (
+    [("true", True), ("1", True), ("TRUE", True), ("false", False), ("0", False), ("False", False)],
+    ["yes", "on", "2", "true "],
+)
+PORTS = ([("1", 1), ("65535", 65535)], ["0", "65536", "-1", "x", "5222 ", "1e3", "\uff15"])
+
+TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
+    "HOSTNAME": (
+        None,
+        [("mongooseim-1", "mongooseim-1"), ("a.b.c", "a.b.c"), ("3f2a", "3f2a")],
+        ["a b", "-a", "a@b", 'a"', "a\n", "a..b", "é"],
+    ),
+    "NODE_TYPE": ("sname", [("sname", "sname"), ("NAME", "name")], ["short", "long", "-name"]),
+    "NODE_NAME": (
+        "mongooseim",
+        [("chat", "chat"), ("chat_1-x", "chat_1-x")],
+        ["a b", "a@b", "-a", "a.b", "a\nb", "a'b", 'a"b', "ä", "a" * 201],
+    ),
+    "NODE_HOST": (
+        None,
+        [("host", "host"), ("fd00--1", "fd00--1")],
+        ["a b", "@", "a@b", "a\n-setcookie x", "'", "host name", "a" * 300],
+    ),
+    "MASTER_ORDINAL": (
+        "1",
+        [("0", "0"), ("12", "12"), ("01", "01")],
+        ["-1", "one", "1.0", "\u0663"],
+    ),
+    "JOIN_CLUSTER": (True, *BOOLEANS),
+    "CLUSTER_WITH": (
+        None,
+        [("mongooseim@first-node", "mongooseim@first-node")],
+        ["first-node", "@x", "x@", "a@b@c", "a@b c", "a@b\n", "a'b@c"],
+    ),
+    "CLUSTER_COOKIE": (
+        None,
+        [("s3cret", "s3cret"), ("ab+/=c", "ab+/=c"), ("a@b", "a@b")],
+        ["a b", "a\nb", "a'b", 'a"b', "-a", "+a", "a#b", "a*", "a\\b", "ä", "a" * 256],
+    ),
+    "BOOTSTRAP_ENABLED": (False, *BOOLEANS),
+    "PRINT_CONFIG_FILES_ON_START": (False, *BOOLEANS),
+    "START_TIMEOUT": (120.0, [("1", 1.0), ("2.5", 2.5)], ["0", "-1", "abc", "nan", "inf", "1e9"]),
+    "JOIN_TIMEOUT": (300.0, [("0", 0.0), ("5", 5.0)], ["-1", "abc", "5s", "99999999999"]),
+    "STOP_TIMEOUT": (25.0, [("0", 0.0), ("0.5", 0.5)], ["-1", "abc", "1,5", "infinity"]),
+    "LEAVE_CLUSTER_ON_STOP": (False, *BOOLEANS),
+    "WAIT_FOR": (
+        (),
+        [
+            ("db:5432", (Address("db", 5432),)),
+            ("db:5432, [::1]:1", (Address("db", 5432), Address("::1", 1))),
+        ],
+        ["db", "db:", ":5432", "db:0", "db:x", "::1:5432", "a b:1"],
+    ),
+    "JOIN_DISCARDS_DATA": (False, *BOOLEANS),
+    "NODE_RENAMED": ("refuse", [("start-empty", "start-empty")], ["yes", "start_empty"]),
+    "PARTITION_POLICY": ("ignore", [("restart-minority", "restart-minority")], ["heal"]),
+    "DISCOVERY_INTERVAL": (10.0, [("1", 1.0)], ["0", "-1", "x"]),
+    "HEALTH_PORT": (5222, *PORTS),
+    "HEALTH_HTTP_PORT": (None, *PORTS),
+    "LOG_FORMAT": ("console", [("json", "json"), ("logfmt", "logfmt")], ["text", "xml"]),
+    "LOG_LEVEL": ("info", [("DEBUG", "debug"), ("error", "error")], ["verbose", "5"]),
+    "ENTRYPOINT_ROOT": ("/", [("/tmp", "/tmp")], ["tmp", "./x"]),  # noqa: S108
+    "DISCOVERY_NAME": (None, [], ["a b", "@"]),
+    "DISCOVERY_FILE": (None, [], ["relative"]),
+}
+
+
+def field(variable: str) -> str:
+    """Return the field of the settings that a variable fills."""
+    return "root" if variable == "ENTRYPOINT_ROOT" else variable.lower()
+
+
+def test_the_table_has_every_variable() -> None:
+    """No variable is without its rows in this table."""
+    assert set(TABLE) == {variable.name for variable in settings.VARIABLES}
+
+
+@pytest.mark.parametrize("variable", TABLE)
+@pytest.mark.parametrize("text", [None, ""])
+def test_an_unset_or_empty_variable_gives_its_default(variable: str, text: str | None) -> None:
+    """Compose files pass on variables that are not set as empty ones."""
+    given = settings.read({} if text is None else {variable: text})
+    assert getattr(given, field(variable)) == TABLE[variable][0]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [(name, text, value) for name, (_, good, _) in TABLE.items() for text, value in good],
+)
+def test_a_good_value_is_taken(variable: str, text: str, value: object) -> None:
+    """Each allowed form of a value is understood."""
+    assert getattr(settings.read({variable: text}), field(variable)) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [(name, text) for name, (_, _, bad) in TABLE.items() for text in bad]
+)
+def test_a_bad_value_is_refused_naming_the_variable(variable: str, text: str) -> None:
+    """The line names variable and value (unless secret) and says what is allowed."""
+    with pytest.raises(ConfigurationError) as refusal:
+        settings.read({variable: text})
+    said = str(refusal.value)
+    assert said.startswith(f"{variable} is ")
+    assert "allowed: " in said
+    assert (repr(text) in said) != (variable == "CLUSTER_COOKIE")
+    assert refusal.value.status == 78
+
+
+def test_all_errors_are_said_at_once() -> None:
+    """Whoever mends one error does not find the next at the next start."""
+    wrong = {name: bad[0] for name, (_, _, bad) in TABLE.items()}
+    with pytest.raises(ConfigurationError) as refusal:
+        settings.read(wrong)
+    named = re.findall(r"^(\w+) is ", str(refusal.value), re.MULTILINE)
+    assert sorted(set(named)) == sorted(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"NODE_HOST": "a.b"}, "NODE_HOST is 'a.b', a long name"),
+        ({"NODE_HOST": "10.0.0.1"}, "NODE_HOST is '10.0.0.1', a long name"),
+        ({"NODE_TYPE": "name", "NODE_HOST": "ab"}, "NODE_HOST is 'ab', a short name"),
+        ({"CLUSTER_WITH": "m@a.b"}, "CLUSTER_WITH is 'm@a.b', a long name"),
+        ({"NODE_TYPE": "name", "CLUSTER_WITH": "m@a"}, "CLUSTER_WITH is 'm@a', a short name"),
+        ({"DISCOVERY_NAME": "svc"}, "allowed: both or neither"),
+        ({"DISCOVERY_FILE": "/run/nodes"}, "allowed: both or neither"),
+    ],
+)
+def test_values_that_exclude_each_other_are_refused(environment: dict[str, str], said: str) -> None:
+    """Two values, each good by itself, may still be an error that Erlang would find too late."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        settings.read(environment)
+
+
+@pytest.mark.parametrize("host", ["a.b", "10.0.0.1", "fd00::1", "::1", "::ffff:10.0.0.1"])
+def test_long_hosts_go_with_long_names(host: str) -> None:
+    """NODE_HOST may be a name or an address of either family."""
+    assert settings.read({"NODE_TYPE": "name", "NODE_HOST": host}).node_host == host
+
+
+def test_a_cookie_file_is_read_without_its_newline(tmp_path: Path) -> None:
+    """Secrets are files, and editors end files with a newline."""
+    path = tmp_path / "cookie"
+    path.write_text("s3cret\n")
+    assert settings.read({"CLUSTER_COOKIE_FILE": str(path)}).cluster_cookie == "s3cret"
+
+
+def test_a_cookie_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A secret that was not mounted must not become the default cookie."""
+    path = str(tmp_path / "none")
+    with pytest.raises(ConfigurationError, match=f"CLUSTER_COOKIE_FILE is '{path}'"):
+        settings.read({"CLUSTER_COOKIE_FILE": path})
+
+
+def test_a_cookie_file_with_a_bad_cookie_is_an_error_without_the_cookie(tmp_path: Path) -> None:
+    """The content of a secret is in no message."""
+    path = tmp_path / "cookie"
+    path.write_text("two words")
+    with pytest.raises(ConfigurationError) as refusal:
+        settings.read({"CLUSTER_COOKIE_FILE": str(path)})
+    assert "two words" not in str(refusal.value)
+    assert "not a cookie" in str(refusal.value)
+
+
+def test_two_different_cookies_are_an_error(tmp_path: Path) -> None:
+    """Which of two secrets counts is not for us to guess."""
+    path = tmp_path / "cookie"
+    path.write_text("one")
+    with pytest.raises(ConfigurationError) as refusal:
+        settings.read({"CLUSTER_COOKIE": "other", "CLUSTER_COOKIE_FILE": str(path)})
+    assert "give different cookies" in str(refusal.value)
+    assert "other" not in str(refusal.value).replace("CLUSTER_COOKIE", "")
