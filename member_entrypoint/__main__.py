@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from member_entrypoint import configuration, init, member, settings
 from member_entrypoint.cluster import decide, waits_before_start
-from member_entrypoint.errors import EntrypointError
+from member_entrypoint.errors import ClusteringError, EntrypointError, TryAgainError
 from member_entrypoint.log import Log
 from member_entrypoint.member import Member
-from member_entrypoint.release import Places
+from member_entrypoint.release import OF_THE_IMAGE, Places
 from member_entrypoint.supervisor import AFTER_KILL, Ended, Supervisor, send, signal_name
 
 SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
@@ -61,9 +61,28 @@ def run_command(
 
 
 def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
-    """Live the life of a member: prepare, look, start the VM, serve, stop."""
+    """Live the life of a member; once more, if a join failed that a new start can mend."""
     mine = prepare(supervisor, environment, with_role=True)
     deadline = time.monotonic() + mine.settings.join_timeout
+    while True:
+        try:
+            return live(supervisor, mine, environment, deadline)
+        except TryAgainError:
+            if supervisor.passed_over & init.STOP_SIGNALS:
+                return 0
+            if time.monotonic() >= deadline:
+                raise ClusteringError(
+                    f"Failed clustering {mine.node} with {mine.role.target}: tried for "
+                    f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s); the reasons stand above"
+                ) from None
+            mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
+            configuration.write(mine.release, mine.places, mine.settings, mine.node)
+
+
+def live(
+    supervisor: Supervisor, mine: Member, environment: Mapping[str, str], deadline: float
+) -> int:
+    """Look, start the VM, serve, stop."""
     if mine.settings.wait_for or waits_before_start(decide(member.facts(mine))):
         run_helper(supervisor, _worker("look", deadline), environment)
     if mine.settings.bootstrap_enabled:
@@ -80,6 +99,9 @@ def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role
         command = [*_worker("full-name", 0.0), host]
         return known or run_helper(supervisor, command, environment, capture=True).strip() or None
 
+    places = Places(settings.read(environment).root)
+    if os.path.exists(places.tarball) or places.release_name not in {"", OF_THE_IMAGE}:
+        run_helper(supervisor, _worker("choose-release", 0.0), environment)
     mine = member.describe(environment, full_name, with_role=with_role)
     configuration.write(mine.release, mine.places, mine.settings, mine.node)
     return mine
@@ -140,6 +162,8 @@ class Service:
         try:
             helper = self._supervisor.spawn(settle, environment)
             return self._serve(helper)
+        except TryAgainError:
+            raise
         except Exception as error:  # noqa: BLE001 - PID 1 never leaves a VM behind
             self._mine.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
             self._stop(helper, time.monotonic())
@@ -153,6 +177,8 @@ class Service:
                     return self._ended_by_itself(event, helper)
                 if event.pid == helper and event.status != 0:
                     self._stop(helper, time.monotonic(), "the failure above")
+                    if event.code == TryAgainError.status:
+                        raise TryAgainError
                     return event.code if event.code < 128 else INTERNAL_ERROR  # noqa: PLR2004
             elif event in init.STOP_SIGNALS:
                 return self._stop(helper, time.monotonic(), signal_name(event))

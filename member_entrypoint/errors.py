@@ -19,6 +19,12 @@ class ClusteringError(EntrypointError):
     status = 2
 
 
+class TryAgainError(EntrypointError):
+    """The join failed in a way that a new start of the VM can mend; PID 1 sees to that."""
+
+    status = 75
+
+
 class StartError(EntrypointError):
     """The VM did not come up within `START_TIMEOUT`."""
 

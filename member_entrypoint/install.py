@@ -2,7 +2,8 @@
 
 The tarball's `mongooseim/` is unpacked, and what changes at run time is moved out of it: `etc`, as
 it came, becomes `etc.pristine`, and `etc`, `var` and `log` become links to folders that each start
-fills. So a release can be on a read-only file system.
+fills. So a release can be on a read-only file system. `/usr/lib/mongooseim` is a link to the
+release that counts, since a folder that an image brought cannot be renamed (overlayfs).
 """
 
 import os
@@ -10,19 +11,25 @@ import posixpath
 import shutil
 import sys
 import tarfile
+import zlib
 
 from member_entrypoint import release
 from member_entrypoint.errors import ConfigurationError, EntrypointError
 
 TOP = "mongooseim"
+OF_THE_MEMBER = "mongooseim-member-"
 
 
-def install(tarball: str, root: str, places: release.Places) -> release.Release:
-    """Unpack `tarball` as the folder `root`, which must not exist, and return the release.
+def install(
+    tarball: str, name: str, places: release.Places, later: release.Places
+) -> release.Release:
+    """Unpack `tarball` as the folder `name` beside the link, make the link lead there.
 
-    Raises `ConfigurationError` if it is no release, damaged, or if an entry would leave `root`;
-    `root` does not exist then.
+    `later` are the places as the member will see them. Returns the release, as found behind the
+    link. Raises `ConfigurationError` if it is no release, damaged, or if an entry would leave the
+    folder; nothing is changed then.
     """
+    root = os.path.join(os.path.dirname(places.release), name)
     unpacking = f"{root}.unpacking"
     shutil.rmtree(unpacking, ignore_errors=True)
     try:
@@ -31,19 +38,57 @@ def install(tarball: str, root: str, places: release.Places) -> release.Release:
         unpacked = os.path.join(unpacking, TOP)
         release.find(unpacked)
         os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, release.PRISTINE))
-        for name, target in (
-            ("etc", os.path.join(places.run, "etc")),
-            ("var", os.path.join(places.run, "var")),
-            ("log", places.log),
+        for folder, target in (
+            ("etc", os.path.join(later.run, "etc")),
+            ("var", os.path.join(later.run, "var")),
+            ("log", later.log),
         ):
-            shutil.rmtree(os.path.join(unpacked, name), ignore_errors=True)
-            os.symlink(target, os.path.join(unpacked, name))
+            shutil.rmtree(os.path.join(unpacked, folder), ignore_errors=True)
+            os.symlink(target, os.path.join(unpacked, folder))
+        shutil.rmtree(root, ignore_errors=True)
         os.rename(unpacked, root)
-    except (OSError, EOFError, tarfile.TarError) as error:
+        _lead_to(name, places)
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise ConfigurationError(f"{tarball} cannot be unpacked as a release: {error}") from None
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)
-    return release.find(root)
+    return release.find(places.release)
+
+
+def _lead_to(name: str, places: release.Places) -> None:
+    temporary = f"{places.release}.link"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(name, temporary)
+    os.replace(temporary, places.release)
+
+
+def choose(places: release.Places) -> None:
+    """See that the operator's release is the one that counts, if there is one, else the image's.
+
+    A tarball is unpacked once, not at each start. Raises `ConfigurationError`.
+    """
+    tarball, now = places.tarball, places.release_name
+    folder = os.path.dirname(places.release)
+    if not os.path.exists(tarball):
+        if now.startswith(OF_THE_MEMBER) and os.path.isdir(
+            os.path.join(folder, release.OF_THE_IMAGE)
+        ):
+            _lead_to(release.OF_THE_IMAGE, places)
+        return
+    found = os.stat(tarball)
+    name = f"{OF_THE_MEMBER}{found.st_size}-{found.st_mtime_ns}"
+    if now == name:
+        return
+    if os.path.isdir(os.path.join(folder, name)):
+        _lead_to(name, places)
+    elif os.access(folder, os.W_OK):
+        install(tarball, name, places, places)
+    else:
+        raise ConfigurationError(
+            f"{tarball} cannot be unpacked, since {folder} is not writable; build an image from "
+            "it instead (Dockerfile.member), or let the root file system be writable"
+        )
 
 
 def _unpack(tarball: str, folder: str) -> None:
@@ -85,10 +130,12 @@ def _escapes(name: str) -> bool:
 
 
 def main() -> int:
-    """Install the tarball that the command line names into the image that is being built."""
-    places = release.Places("/")
+    """Install a tarball below a root folder, for the image that is being built; both are given."""
+    tarball, root = sys.argv[1:]
+    places = release.Places(root)
     try:
-        installed = install(sys.argv[1], places.release, places)
+        os.makedirs(os.path.dirname(places.release), exist_ok=True)
+        installed = install(tarball, release.OF_THE_IMAGE, places, release.Places("/"))
     except EntrypointError as error:
         sys.stderr.write(f"{error}\n")
         return error.status

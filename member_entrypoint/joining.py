@@ -1,29 +1,68 @@
-"""Bringing the node into its cluster, on the running VM, and seeing that it is there."""
+"""Bringing a node into its cluster on the running VM, and seeing that it is there."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 
 from member_entrypoint import erlang, resolve
-from member_entrypoint.errors import ClusteringError
+from member_entrypoint.errors import ClusteringError, StartError, TryAgainError
 from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
-from member_entrypoint.terms import Atom
+from member_entrypoint.terms import Atom, show
 
 DNS_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 3.0
 LONGEST_JOIN = 120.0
+TRIES = 3
+
+
+def wait_for_addresses(mine: Member) -> None:
+    """Wait until something listens on each address of `WAIT_FOR`.
+
+    Raises `StartError` after `START_TIMEOUT`.
+    """
+    timeout = mine.settings.start_timeout
+    pauses = Pauses(time.monotonic() + timeout)
+    for host, port in mine.settings.wait_for:
+        while missing := _not_listening(mine, host, port):
+            if pauses.over():
+                raise StartError(
+                    f"nothing listens on {host}:{port}, which WAIT_FOR names ({missing}); "
+                    f"waited for START_TIMEOUT ({timeout:g} s)"
+                )
+            if pauses.time_to_speak(missing):
+                left = pauses.left()
+                mine.log.info(f"waiting for {host}:{port}", reason=missing, seconds_left=left)
+            pauses.pause()
+
+
+def _not_listening(mine: Member, host: str, port: int) -> str:
+    answer = resolve.look_up(host, mine.places, DNS_TIMEOUT)
+    missing = answer.reason
+    for address in answer.addresses:
+        try:
+            socket.create_connection((address, port), CONNECT_TIMEOUT).close()
+        except OSError as error:
+            missing = f"{address}: {error.strerror or error}"
+        else:
+            return ""
+    return missing
 
 
 def wait_until_there(mine: Member, target: str, deadline: float) -> None:
-    """Wait until the node to join is up, saying what is missing; raises `ClusteringError`."""
+    """Wait until the node to join serves and takes us in, saying what is missing.
+
+    Raises `ClusteringError` when `deadline` has passed.
+    """
     pauses = Pauses(deadline)
     while missing := whats_missing(mine, target):
         if pauses.over():
             raise ClusteringError(
-                f"Failed clustering {mine.node} with {target}: {missing}; waited for it until "
+                f"Failed clustering {mine.node} with {target}: {missing}; waited for it for "
                 f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s)"
             )
         if pauses.time_to_speak(missing):
@@ -32,10 +71,15 @@ def wait_until_there(mine: Member, target: str, deadline: float) -> None:
 
 
 def whats_missing(mine: Member, target: str) -> str:
-    """Return what keeps us from reaching `target`, in words; empty if nothing does.
+    """Return what keeps us from joining `target`, in words; empty if nothing does.
 
-    Asks the hosts file, DNS and the other host's epmd; boots no VM.
+    First what costs nothing (hosts file, DNS, the other host's epmd), then, if all that is well,
+    the node itself is asked.
     """
+    return _not_registered(mine, target) or _not_serving(mine, target)
+
+
+def _not_registered(mine: Member, target: str) -> str:
     name, _, host = target.partition("@")
     answer = resolve.look_up(host, mine.places, DNS_TIMEOUT)
     if not answer.addresses:
@@ -48,37 +92,52 @@ def whats_missing(mine: Member, target: str) -> str:
         elif name in epmd.names:
             return ""
         else:
-            missing = f"no node {name} is registered with the epmd of {host} ({address})"
+            missing = f"the epmd of {host} ({address}) has no node {name}"
     return missing
 
 
-def join(mine: Member, target: str, deadline: float) -> None:
-    """Join the cluster of `target`, trying until `deadline`; return when `db_nodes` says so.
+def _not_serving(mine: Member, target: str) -> str:
+    try:
+        running = _running_nodes(mine, target)
+    except erlang.NodeDownError:
+        return (
+            f"{target} refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its "
+            "vm.dist.args?"
+        )
+    except erlang.RpcError as error:
+        return str(error)
+    return "" if target in running else f"{target} is up, but its Mnesia does not run yet"
 
-    Raises `ClusteringError`. The join itself is MongooseIM's own `join_cluster`, on the running
-    VM; one that fails is tried again, since two nodes that join at once can disturb each other.
+
+def _running_nodes(mine: Member, node: str) -> list[str]:
+    """Return the `running_db_nodes` of `node`'s Mnesia: members of its cluster that are up."""
+    question = [Atom("running_db_nodes")]
+    answer = erlang.rpc(mine.release, mine.node, node, "mnesia", "system_info", question)
+    if not isinstance(answer, list):
+        raise erlang.RpcError(f"{node} does not say which nodes run: {show(answer)[:200]}")
+    return [str(name) for name in answer]
+
+
+def join(mine: Member, target: str, deadline: float) -> None:
+    """Join the cluster of `target`; return when its Mnesia counts us among its running nodes.
+
+    The join itself is MongooseIM's own `join_cluster` on the running VM. Two nodes that join at
+    once can disturb each other, so it is tried again, as long as the other node is there. Raises
+    `TryAgainError` if it is not: this node must not serve while it waits.
     """
     pauses = Pauses(deadline)
-    while True:
-        missing = whats_missing(mine, target)
-        if not missing:
-            if target in members(mine, mine.node):
+    for left in reversed(range(TRIES)):
+        words = _try(mine, target, deadline)
+        try:
+            if mine.node in _running_nodes(mine, target):
                 return
-            missing = _try(mine, target, deadline)
-            if target in members(mine, mine.node):
-                return
-        if pauses.over():
-            raise ClusteringError(
-                f"Failed clustering {mine.node} with {target}: {missing}; tried until "
-                f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s)"
-            )
-        if pauses.time_to_speak(missing):
-            mine.log.warning(
-                f"{mine.node} could not join {target} yet, trying again",
-                reason=missing,
-                seconds_left=pauses.left(),
-            )
+        except erlang.RpcError as error:
+            words = f"{words}; {error}"
+        if left == 0 or pauses.over() or _not_registered(mine, target):
+            break
+        mine.log.warning(f"{mine.node} could not join {target}, trying again", reason=words)
         pauses.pause()
+    raise TryAgainError(f"{mine.node} could not join {target}: {words}")
 
 
 def _try(mine: Member, target: str, deadline: float) -> str:
@@ -98,24 +157,11 @@ def _try(mine: Member, target: str, deadline: float) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise ClusteringError(
-            f"Failed clustering {mine.node} with {target}: join_cluster did not end within "
-            f"{timeout:.0f} s; the next start tries again"
+        raise TryAgainError(
+            f"join_cluster of {mine.node} with {target} did not end within {timeout:.0f} s"
         ) from None
     words = " ".join(said.split())
     return f"join_cluster ended with status {process.returncode}: {words[:400]}"
-
-
-def members(mine: Member, node: str) -> list[str]:
-    """Return the `db_nodes` of `node`'s Mnesia; empty if it cannot say."""
-    try:
-        answer = erlang.rpc(
-            mine.release, mine.node, node, "mnesia", "system_info", [Atom("db_nodes")]
-        )
-    except erlang.RpcError as error:
-        mine.log.warning(f"{node} cannot say which nodes its cluster has", reason=str(error))
-        return []
-    return [str(name) for name in answer] if isinstance(answer, list) else []
 
 
 def check_membership(mine: Member, target: str) -> None:
@@ -123,7 +169,15 @@ def check_membership(mine: Member, target: str) -> None:
 
     Raises `ClusteringError` if it is a cluster of its own, though it was told to join.
     """
-    others = [name for name in members(mine, mine.node) if name != mine.node]
+    question = [Atom("db_nodes")]
+    try:
+        answer = erlang.rpc(mine.release, mine.node, mine.node, "mnesia", "system_info", question)
+    except erlang.RpcError as error:
+        raise ClusteringError(
+            f"Failed clustering {mine.node} with {target}: the node does not say which nodes its "
+            f"cluster has: {error}"
+        ) from None
+    others = [str(name) for name in answer if name != mine.node]
     if not others:
         raise ClusteringError(
             f"Failed clustering {mine.node} with {target}: its volume says that it was a member, "

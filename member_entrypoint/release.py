@@ -6,6 +6,7 @@ from typing import NamedTuple
 from member_entrypoint.errors import ConfigurationError
 
 PRISTINE = "etc.pristine"
+OF_THE_IMAGE = "mongooseim-image"
 
 
 class Places(NamedTuple):
@@ -15,8 +16,21 @@ class Places(NamedTuple):
 
     @property
     def release(self) -> str:
-        """Where the image has its release."""
+        """Where the release is that counts: a link to the image's, or to the operator's."""
         return os.path.join(self.root, "usr/lib/mongooseim")
+
+    @property
+    def release_name(self) -> str:
+        """The folder that the link `release` leads to; empty if it is no link."""
+        try:
+            return os.readlink(self.release)
+        except OSError:
+            return ""
+
+    @property
+    def tarball(self) -> str:
+        """The release that an operator wants to run instead of the image's."""
+        return os.path.join(self.member, "mongooseim.tar.gz")
 
     @property
     def member(self) -> str:

@@ -4,11 +4,10 @@ dnspython is imported only when DNS is asked.
 """
 
 import socket
+import time
 from typing import NamedTuple
 
 from member_entrypoint.release import Places
-
-FILE = "hosts file"
 
 
 class Answer(NamedTuple):
@@ -68,32 +67,30 @@ def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
     """Return the A and AAAA records of `name` from the name servers that `resolv_conf` names.
 
     The search list and `ndots` count, as in resolv.conf(5). `timeout` in seconds is for both
-    queries together.
+    queries together. One of the two may fail, as with servers that know nothing of IPv6.
     """
-    import time  # only here
-
-    import dns.exception  # see the module's docstring
+    import dns.exception
     import dns.resolver
 
     deadline = time.monotonic() + timeout
     addresses: list[str] = []
     canonical = ""
-    reason = "no address"
-    try:
-        resolver = dns.resolver.Resolver(resolv_conf)
-        for kind in ("A", "AAAA"):
+    reason = "the name has no address in DNS"
+    for kind in ("A", "AAAA"):
+        try:
+            resolver = dns.resolver.Resolver(resolv_conf)
             left = max(0.1, deadline - time.monotonic())
             answer = resolver.resolve(
                 name, kind, lifetime=left, search=True, raise_on_no_answer=False
             )
             canonical = str(answer.canonical_name).rstrip(".")
             addresses += [str(record.address) for record in answer.rrset or ()]
-    except dns.resolver.NXDOMAIN:
-        reason = "the name does not exist in DNS"
-    except dns.exception.Timeout:
-        reason = f"no DNS answer within {timeout:g} s"
-    except dns.exception.DNSException as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-    except OSError as error:
-        reason = error.strerror or str(error)
+        except dns.resolver.NXDOMAIN:
+            reason = "the name does not exist in DNS"
+        except dns.resolver.LifetimeTimeout:
+            reason = f"no DNS answer within {timeout:g} s"
+        except dns.exception.DNSException as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+        except OSError as error:
+            reason = error.strerror or str(error)
     return Answer(tuple(addresses), canonical, "" if addresses else reason)

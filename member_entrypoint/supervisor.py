@@ -11,8 +11,9 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from enum import Enum
+from typing import NamedTuple
 
 from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
 
@@ -22,6 +23,16 @@ TERMINAL_STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 PR_SET_CHILD_SUBREAPER = 36
 AFTER_KILL = 0.8
 LOOK_AGAIN = 0.1
+KILL_AGAIN = 0.02
+REAP_AT_ONCE = 500
+
+
+class Children(Enum):
+    """What there still is of children, ours and those that we adopted."""
+
+    NONE = "none"
+    RUNNING = "some, and none has ended"
+    ENDED = "some, and more have ended"
 
 
 class Ended(NamedTuple):
@@ -54,6 +65,7 @@ class Supervisor:
         _only_standard_streams()
         if os.getpid() != 1:
             _become_subreaper()
+        self.passed_over: set[int] = set()
         self._ours: set[int] = set()
         self._ended: deque[Ended] = deque()
 
@@ -104,74 +116,108 @@ class Supervisor:
         something happens, however long.
         """
         while True:
-            self._reap()
+            more = self._reap() is Children.ENDED
             if self._ended:
                 return self._ended.popleft()
-            if deadline is None:
-                number = signal.sigwaitinfo(CATCHABLE).si_signo
-            else:
-                left = deadline - time.monotonic()
-                came = signal.sigtimedwait(CATCHABLE, max(0.0, left))
-                if came is None:
-                    if left <= 0:
-                        return None
-                    continue
-                number = came.si_signo
-            if number != signal.SIGCHLD:
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            number = _next_signal(time.monotonic() if more else deadline)
+            if number is not None:
                 return number
 
     def wait_for(self, pid: int, deadline: float | None = None) -> Ended | None:
-        """Wait for the end of one child, whatever signals come; None if the deadline passed."""
+        """Wait for the end of one child; None if the deadline passed.
+
+        Signals that come meanwhile are not acted on, but kept in `passed_over`.
+        """
         while True:
             event = self.wait(deadline)
+            if isinstance(event, int):
+                self.passed_over.add(event)
             if event is None or (isinstance(event, Ended) and event.pid == pid):
                 return event if isinstance(event, Ended) else None
 
-    def end_group(self, pid: int) -> None:
-        """End a helper and its process group at once."""
-        if pid in self._ours:
-            send(signal.SIGKILL, pid, group=True)
+    def send(self, number: int, pid: int, *, group: bool = False) -> None:
+        """Send a signal to a child of ours, or to its whole process group.
 
-    def end_all(self, deadline: float) -> int:
-        """End every process that descends from us, and return how many there were.
+        Nothing happens if it has been reaped already: the kernel may have given its pid to
+        another process since.
+        """
+        if pid in self._ours:
+            _send(number, pid, group=group)
+
+    def is_asked_for(self, signals: Set[int]) -> bool:
+        """Tell whether one of `signals` has come and was not acted on, or is about to be taken."""
+        return bool((self.passed_over | signal.sigpending()) & signals)
+
+    def end_all(self, deadline: float) -> None:
+        """End every process that descends from us.
 
         Each is told to end (SIGTERM), waited for until `deadline`, then killed. One that cannot be
-        killed does not hold us up for longer than a moment.
+        killed does not hold us up for longer than a moment. The ends of our own children can be
+        had from `wait` afterwards; signals that come meanwhile are kept in `passed_over`.
         """
-        import psutil  # only a stop needs it
-
         told: set[tuple[int, float]] = set()
-        give_up = deadline + AFTER_KILL
-        while True:
-            self._reap()
-            left = _descendants(psutil)
+        give_up = max(deadline, time.monotonic()) + AFTER_KILL
+        while self._reap() is not Children.NONE:
             now = time.monotonic()
-            if not left or now >= give_up:
-                return len(told)
-            for process, born in left:
-                if now >= deadline:
-                    send(signal.SIGKILL, process)
-                elif (process, born) not in told:
-                    send(signal.SIGTERM, process)
-                told.add((process, born))
+            if now >= give_up:
+                return
+            if now >= deadline:
+                self._kill_all()
+                pause = KILL_AGAIN
+            else:
+                for process in set(_descendants()) - told:
+                    told.add(process)
+                    _send(signal.SIGTERM, process[0])
+                    _send(signal.SIGCONT, process[0])
+                pause = min(LOOK_AGAIN, deadline - now)
             # One that is not our own child sends us no SIGCHLD when it ends: look again.
-            self.wait(min(now + LOOK_AGAIN, give_up))
+            came = _next_signal(now + pause)
+            if came is not None:
+                self.passed_over.add(came)
 
-    def _reap(self) -> None:
-        while True:
+    def _kill_all(self) -> None:
+        if os.getpid() == 1:
+            # All that this PID namespace holds, and none can escape by forking meanwhile: kill(2).
+            _send(signal.SIGKILL, -1)
+        for process, _ in _descendants():
+            _send(signal.SIGKILL, process)
+
+    def _reap(self) -> "Children":
+        """Collect children that have ended, and tell whether there are more."""
+        for _ in range(REAP_AT_ONCE):
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return Children.NONE
             if pid == 0:
-                return
+                return Children.RUNNING
             if pid in self._ours:
                 self._ours.remove(pid)
                 self._ended.append(Ended(pid, status, usage.ru_maxrss))
+        return Children.ENDED
 
 
-def send(number: int, pid: int, *, group: bool = False) -> None:
-    """Send a signal; that the receiver is gone already is no error."""
+def _next_signal(deadline: float | None) -> int | None:
+    """Sleep until a signal comes, and return its number; None for SIGCHLD or after `deadline`.
+
+    The kernel gives the lowest number first, so that a storm of SIGCHLD would hold back all above
+    it: they are taken before it counts.
+    """
+    if deadline is None:
+        number = signal.sigwaitinfo(CATCHABLE).si_signo
+    else:
+        came = signal.sigtimedwait(CATCHABLE, max(0.0, deadline - time.monotonic()))
+        number = came.si_signo if came else signal.SIGCHLD
+    if number == signal.SIGCHLD:
+        other = signal.sigtimedwait(CATCHABLE - {signal.SIGCHLD}, 0)
+        return other.si_signo if other else None
+    return number
+
+
+def _send(number: int, pid: int, *, group: bool = False) -> None:
+    """Send a signal; that the receiver is gone, or another user's, is no error."""
     try:
         if group:
             os.killpg(pid, number)
@@ -209,14 +255,15 @@ def find_program(name: str, path: str) -> str:
     raise CommandNotFoundError(f"{name}: command not found")
 
 
-def _descendants(psutil: Any) -> list[tuple[int, float]]:
-    """Return pid and time of birth of each living process that descends from this one."""
+def _descendants() -> list[tuple[int, float]]:
+    """Return pid and time of birth of each process that descends from this one."""
+    import psutil  # only a stop needs it, and only where there are children left
+
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found.append((process.pid, process.create_time()))
-        except psutil.NoSuchProcess:
+            found.append((process.pid, process.create_time()))
+        except psutil.Error:
             continue
     return found
 
@@ -233,15 +280,18 @@ def _hand_over_terminal() -> list[tuple[object, ...]]:
     import fcntl  # only with a terminal
     import termios
 
-    if os.getsid(0) == os.getpid():
-        try:
+    terminal = "/proc/self/fd/0"
+    try:
+        os.close(os.open(terminal, os.O_RDWR | os.O_NOCTTY))
+        if os.getsid(0) == os.getpid():
+            asked_for = signal.sigpending()
             fcntl.ioctl(0, termios.TIOCNOTTY)
-        except OSError:
-            return []
-        while signal.sigtimedwait({signal.SIGHUP, signal.SIGCONT}, 0):
-            pass
+            while signal.sigtimedwait({signal.SIGHUP, signal.SIGCONT} - asked_for, 0):
+                pass
+    except OSError:
+        return []
     return [
-        (os.POSIX_SPAWN_OPEN, 3, "/proc/self/fd/0", os.O_RDWR, 0),
+        (os.POSIX_SPAWN_OPEN, 3, terminal, os.O_RDWR, 0),
         (os.POSIX_SPAWN_CLOSE, 3),
     ]
 
@@ -258,7 +308,7 @@ def _only_standard_streams() -> None:
         try:
             os.fstat(wanted)
         except OSError:
-            os.open("/dev/null", os.O_RDWR)
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # noqa: FBT003
 
 
 def _become_subreaper() -> None:

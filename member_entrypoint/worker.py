@@ -8,9 +8,10 @@ process of its own, it may block, fail or be killed at any moment, and leaves no
 import sys
 import time
 
-from member_entrypoint import joining, member, settings
+from member_entrypoint import install, joining, masking, member, settings
 from member_entrypoint.cluster import Marker, Plan, decide, write_marker
 from member_entrypoint.errors import ClusteringError, EntrypointError, StartError
+from member_entrypoint.log import Log
 from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.release import Places
@@ -23,6 +24,7 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
+    joining.wait_for_addresses(mine)
     facts = member.facts(mine)
     plan = decide(facts)
     if plan is Plan.EXAMINE:
@@ -51,6 +53,9 @@ def settle(mine: Member, deadline: float) -> None:
     """
     plan = decide(member.facts(mine))
     target = mine.role.target or ""
+    if mine.settings.print_config_files_on_start:
+        sys.stdout.write(masking.show_files(mine.release.etc))
+        sys.stdout.flush()
     if plan is Plan.PRIMARY:
         mine.log.info(f"MongooseIM cluster primary node {mine.node}")
     elif plan is Plan.ALONE:
@@ -90,18 +95,20 @@ def _wait_until_started(mine: Member) -> None:
 
 def main() -> int:
     """Do the task that the command line names; return its exit status."""
+    task, deadline, *arguments = sys.argv[1:]
     environment = settings.environment()
-    if sys.argv[1] == "full-name":
-        places = Places(settings.read(environment).root)
-        sys.stdout.write(member.full_name(sys.argv[3], places) or "")
-        return 0
-    task = {"look": look, "settle": settle}[sys.argv[1]]
-    deadline = float(sys.argv[2])
-    mine = member.describe(environment, member.full_name)
+    options = settings.read(environment)
+    places = Places(options.root)
     try:
-        task(mine, deadline)
+        if task == "choose-release":
+            install.choose(places)
+        elif task == "full-name":
+            sys.stdout.write(member.full_name(arguments[0], places) or "")
+        else:
+            mine = member.describe(environment, member.full_name)
+            {"look": look, "settle": settle}[task](mine, float(deadline))
     except EntrypointError as error:
-        mine.log.error(str(error))
+        Log(options.log_format, options.log_level).error(str(error))
         return error.status
     return 0
 

@@ -51,14 +51,14 @@ def test_a_release_is_found_where_it_was_installed(tmp_path: Path) -> None:
     """With what changes at run time moved out of it."""
     places = Places(str(tmp_path))
     inside = link("mongooseim/releases/current", "../bin")
-    installed = install(tarball(tmp_path / "r.tar.gz", inside), places.release, places)
+    installed = install(tarball(tmp_path / "r.tar.gz", inside), "new", places, places)
     assert (installed.erts, installed.version) == ("9.1", "3.7.1")
     assert find(places.release) == installed
     assert Path(installed.pristine, "vm.args").read_text() == "-sname x\n"
     assert os.readlink(installed.etc) == os.path.join(places.run, "etc")
     assert os.readlink(os.path.join(places.release, "log")) == places.log
     assert os.readlink(os.path.join(places.release, "var")) == os.path.join(places.run, "var")
-    assert os.listdir(os.path.dirname(places.release)) == ["mongooseim"]
+    assert sorted(os.listdir(os.path.dirname(places.release))) == ["mongooseim", "new"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_entry_that_leaves_its_folder_is_refused(
     places = Places(str(tmp_path / "root"))
     path = tarball(tmp_path / "r.tar.gz", *hostile)
     with pytest.raises(ConfigurationError, match=r"its entry .* (is|leaves)"):
-        install(path, places.release, places)
+        install(path, "new", places, places)
     assert not os.path.exists(places.release)
     assert os.listdir(tmp_path / "root/usr/lib") == []
     assert sorted(os.listdir(tmp_path)) == ["r.tar.gz", "root"]
@@ -95,7 +95,7 @@ def test_a_tarball_that_is_no_release_is_refused(tmp_path: Path, missing: str) -
     """An image without a server is not built."""
     places = Places(str(tmp_path))
     with pytest.raises(ConfigurationError):
-        install(tarball(tmp_path / "r.tar.gz", without=missing), places.release, places)
+        install(tarball(tmp_path / "r.tar.gz", without=missing), "new", places, places)
     assert not os.path.exists(places.release)
 
 
@@ -105,5 +105,5 @@ def test_a_damaged_tarball_is_refused(tmp_path: Path) -> None:
     path = Path(tarball(tmp_path / "r.tar.gz"))
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(ConfigurationError, match="cannot be unpacked"):
-        install(str(path), places.release, places)
+        install(str(path), "new", places, places)
     assert not os.path.exists(places.release)
