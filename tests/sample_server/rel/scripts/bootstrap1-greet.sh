@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+echo "bootstrap: hello from ${0##*/}"
