@@ -1,0 +1,4 @@
+#!/usr/bin/env -S --block-signal python3 -I
+from builder_entrypoint.__main__ import main
+
+raise SystemExit(main())

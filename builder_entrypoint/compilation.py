@@ -1,0 +1,59 @@
+"""From source to release: configure, make, and a note in it of what it was made from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder_entrypoint.errors import CompilationError
+from builder_entrypoint.git import without_repository
+from builder_entrypoint.masking import Mask
+from builder_entrypoint.packages import PackageCache
+from builder_entrypoint.processes import Processes
+from builder_entrypoint.settings import Settings
+from builder_entrypoint.source import Source
+
+RELEASE = Path("_build", "prod", "rel", "mongooseim")
+
+
+def compile_release(
+    settings: Settings,
+    source: Source,
+    work: Path,
+    processes: Processes,
+    environment: Mapping[str, str],
+) -> Path:
+    """Build the release of `source` and return its folder. Raises `CompilationError`."""
+    epoch = source.time if settings.source_date_epoch is None else settings.source_date_epoch
+    variables = without_repository(environment) | {"SOURCE_DATE_EPOCH": str(epoch)}
+    packages = PackageCache(settings, work, processes)
+    variables |= packages.prepare(environment)
+    configure = source.folder / "tools" / "configure"
+    if not configure.exists():
+        raise CompilationError(
+            f"compilation failed: {source.commit_hash} has no tools/configure: "
+            "is this a MongooseIM repository?"
+        )
+    for command in ([str(configure), *settings.configure_arguments], ["make", "rel"]):
+        phase = "tools/configure" if command[0] != "make" else "make rel"
+        ended = processes.run(command, phase=phase, environment=variables, folder=source.folder)
+        if not ended.succeeded:
+            raise CompilationError(f"compilation failed: {phase} {ended.explained()}", phase)
+    release = source.folder / RELEASE
+    if not release.is_dir() or not any(release.iterdir()):
+        raise CompilationError(
+            f"compilation failed: make rel ended with status 0, but made no release in {RELEASE}"
+        )
+    _write_version(settings, source, release)
+    packages.keep()
+    return release
+
+
+def _write_version(settings: Settings, source: Source, release: Path) -> None:
+    repository = Mask(settings.repository).text(settings.repository)
+    first = f"{settings.project}-{settings.commit}-{repository}"
+    text = f"{first}\n{source.description}\n"
+    try:
+        (release / "version").write_bytes(text.encode(errors="surrogateescape"))
+    except OSError as error:
+        raise CompilationError(
+            f"compilation failed: {RELEASE}/version cannot be written: {error.strerror}"
+        ) from error

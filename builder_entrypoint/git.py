@@ -1,0 +1,74 @@
+"""git, as a program. Its environment is the user's: credential helpers, ssh agent, proxies."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder_entrypoint.errors import SourceError
+from builder_entrypoint.processes import Ended, Processes
+
+# What would make git work on another repository than the one we name; git itself clears them too.
+_OTHER_REPOSITORY = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+# A collection of garbage in the background would outlive the lock on the mirror.
+_CONFIGURATION = (
+    *("-c", "gc.autoDetach=false"),
+    *("-c", "maintenance.autoDetach=false"),
+    *("-c", "advice.detachedHead=false"),
+)
+
+
+class Git:
+    """Runs git for one build."""
+
+    def __init__(self, processes: Processes, environment: Mapping[str, str]) -> None:
+        """Take the environment that git is to have."""
+        self._processes = processes
+        self._environment = without_repository(environment)
+        if not _is_terminal(0):
+            # Nobody could answer: better an error than a question for ever.
+            self._environment.setdefault("GIT_TERMINAL_PROMPT", "0")
+
+    def run(self, folder: Path | None, *arguments: str, capture: bytearray | None = None) -> Ended:
+        """Run git in our own working directory, with the repository `folder` if there is one."""
+        phase = f"git {arguments[0]}"
+        repository = [f"--git-dir={folder}"] if folder else []
+        if folder and folder.name == ".git":
+            repository.append(f"--work-tree={folder.parent}")
+        command = ["git", *_CONFIGURATION, *repository, *arguments]
+        return self._processes.run(
+            command, phase=phase, environment=self._environment, capture=capture
+        )
+
+    def must(self, what: str, folder: Path | None, *arguments: str) -> None:
+        """Run git. Raises `SourceError`, beginning with `what`, when it fails."""
+        ended = self.run(folder, *arguments)
+        if not ended.succeeded:
+            phase = f"git {arguments[0]}"
+            raise SourceError(f"{what}: {phase} {ended.explained()}", phase)
+
+    def answer(self, folder: Path, *arguments: str) -> str | None:
+        """Return what git prints, without the last line's end; None if it fails."""
+        captured = bytearray()
+        ended = self.run(folder, *arguments, capture=captured)
+        return captured.decode(errors="replace").strip() if ended.succeeded else None
+
+
+def without_repository(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without variables that point git at another repository."""
+    return {name: value for name, value in environment.items() if name not in _OTHER_REPOSITORY}
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False

@@ -1,0 +1,282 @@
+"""The programs that a build runs, and the signals that end it.
+
+One owner of signals, of reaping and of the programs' output, in one loop: a stop request is seen at
+once, no exit status is lost, and nothing that the programs started outlives the build. We are a
+child subreaper: an orphan of theirs becomes a child of ours, wherever its session is.
+"""
+
+import contextlib
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import psutil
+
+from builder_entrypoint.errors import StoppedError
+from builder_entrypoint.output import Output
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+PR_SET_CHILD_SUBREAPER = 36
+CHUNK = 65536  # bytes
+LAST_READS = 32  # more than a pipe holds; a daemon that writes without end is not waited for
+IDLE = 0.5  # seconds without output after which an unfinished line is shown
+GRACE = 0.4  # seconds between SIGTERM and SIGKILL
+AFTER_KILL = 1.2  # seconds that killed processes may take to go
+NOT_STARTED = 127
+
+Readers = dict[BinaryIO, Callable[[bytes], object]]
+
+
+class Signals:
+    """Notes stop requests, and wakes up whoever waits on `descriptor`."""
+
+    def __init__(self) -> None:
+        """Take over all signals of the process, whatever mask it was started with.
+
+        The mask is emptied, because programs inherit it, only when the handlers are there: a
+        signal that was blocked until now is not lost.
+        """
+        self.requested: signal.Signals | None = None
+        self.descriptor, writing = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._note)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def check(self) -> None:
+        """Raise `StoppedError` if a stop was asked for."""
+        if self.requested is not None:
+            raise StoppedError(f"stopped by {self.requested.name}")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, and raise `StoppedError` as soon as a stop is asked for."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.descriptor, selectors.EVENT_READ)
+            selector.select(seconds)
+        self.drain()
+        self.check()
+
+    def drain(self) -> None:
+        """Empty the wake-up pipe."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self.descriptor, CHUNK):
+                pass
+
+    def _note(self, number: int, _frame: object) -> None:
+        if self.requested is None:
+            self.requested = signal.Signals(number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a program ended."""
+
+    status: int
+    """Exit status; -N if signal N ended it; 127 if it could not be started."""
+    how: str
+    """The same for an operator: `ended with status 2`."""
+    last_line: str = ""
+    """The last that it printed, masked."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is 0."""
+        return self.status == 0
+
+    def explained(self) -> str:
+        """How it ended, with its last words."""
+        return f"{self.how} ({self.last_line})" if self.last_line else self.how
+
+
+class Streams(NamedTuple):
+    """Where a program reads and writes."""
+
+    input: BinaryIO | None
+    output: BinaryIO
+    errors: BinaryIO
+
+
+class Processes:
+    """Runs programs: empty signal mask, default dispositions, no standard input."""
+
+    def __init__(self, signals: Signals, output: Output) -> None:
+        """Become the reaper of whatever our programs leave behind."""
+        self.signals = signals
+        self.output = output
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
+        self._ended: dict[int, int] = {}
+        self._held: list[int] = []
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    @contextlib.contextmanager
+    def holding(self, descriptor: int) -> Iterator[None]:
+        """Let programs inherit the lock `descriptor`: if we are killed, it lasts until they end."""
+        self._held.append(descriptor)
+        try:
+            yield
+        finally:
+            self._held.remove(descriptor)
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        phase: str,
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+        capture: bytearray | None = None,
+    ) -> Ended:
+        """Run a program to its end; its output is shown, or its standard output captured.
+
+        Raises `StoppedError` when a stop is asked for; the program is gone by then.
+        """
+        self.output.begin_command(phase)
+        with contextlib.ExitStack() as stack:
+            reading, writing = pipe(stack)
+            readers: Readers = {reading: self.output.feed}
+            result = writing
+            if capture is not None:
+                captured, result = pipe(stack)
+                readers[captured] = capture.extend
+            try:
+                child = self.spawn(command, environment, Streams(None, result, writing), folder)
+            except OSError as error:
+                return Ended(status=NOT_STARTED, how=not_started(command[0], error))
+            writing.close()
+            result.close()
+            status = self.attend([child], readers)[child]
+        self.output.end_command()
+        return Ended(status=status, how=how_ended(status), last_line=self.output.last_line)
+
+    def spawn(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        streams: Streams,
+        folder: Path | None = None,
+    ) -> int:
+        """Start a program and return its process id. Raises `OSError`.
+
+        It stays in our session, so that git can ask for a password on the terminal.
+        """
+        child = subprocess.Popen(
+            command,
+            stdin=streams.input or subprocess.DEVNULL,
+            stdout=streams.output,
+            stderr=streams.errors,
+            cwd=folder,
+            env=environment,
+            pass_fds=self._held,
+        )
+        self._started[child.pid] = child
+        return child.pid
+
+    def attend(self, children: Iterable[int], readers: Readers) -> dict[int, int]:
+        """Pass on what arrives through `readers` until all `children` ended; return statuses.
+
+        Whatever else they started, and keeps a descriptor open, is not waited for. Before any
+        exception goes on, `StoppedError` or one of a reader's, every program is ended.
+        """
+        waiting = set(children)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.signals.descriptor, selectors.EVENT_READ)
+                for file, reader in readers.items():
+                    os.set_blocking(file.fileno(), False)
+                    selector.register(file, selectors.EVENT_READ, reader)
+                while waiting - self._ended.keys():
+                    self._pass_on(selector)
+                    self.signals.check()
+                    self._reap()
+            for file, reader in readers.items():
+                for _ in range(LAST_READS):
+                    reader(_read(file.fileno()) or b"")
+            return {child: self._ended.pop(child) for child in waiting}
+        except BaseException:
+            self.end_all()
+            raise
+
+    def end_all(self) -> None:
+        """End all programs and all that they started, own sessions or not, within 2 s."""
+        for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, AFTER_KILL)):
+            deadline = time.monotonic() + seconds
+            told: set[psutil.Process] = set()
+            while self._reap():
+                for process in psutil.Process().children(recursive=True):
+                    if number == signal.SIGKILL or process not in told:
+                        told.add(process)
+                        with contextlib.suppress(psutil.Error):
+                            process.send_signal(number)
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.01)
+
+    def _pass_on(self, selector: selectors.BaseSelector) -> None:
+        events = selector.select(IDLE)
+        if not events:
+            self.output.idle()
+        for key, _ in events:
+            if key.data is None:
+                self.signals.drain()
+                continue
+            data = _read(key.fd)
+            if data:
+                key.data(data)
+            elif data == b"":
+                selector.unregister(key.fd)
+
+    def _reap(self) -> bool:
+        """Collect whoever ended; return whether any child is left."""
+        try:
+            while True:
+                child, status = os.waitpid(-1, os.WNOHANG)
+                if child == 0:
+                    return True
+                if process := self._started.pop(child, None):
+                    process.returncode = self._ended[child] = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            return False
+
+
+def how_ended(status: int) -> str:
+    """Say how a program ended, from its status (negative: the signal that ended it)."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name if -status in list(signal.Signals) else f"signal {-status}"
+    hint = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
+    return f"was ended by {name}{hint}"
+
+
+def not_started(program: str, error: OSError) -> str:
+    """Say why a program could not be started."""
+    name = os.path.basename(program)
+    if isinstance(error, FileNotFoundError) and "/" not in program:
+        return f"could not be started: {name} is not installed, or not on PATH"
+    return f"could not be started: {error.strerror}"
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Return what has arrived, nothing at the end, None if there is nothing yet."""
+    try:
+        return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None
+
+
+def pipe(stack: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    """Return the reading and the writing end of a new pipe, closed at the latest with `stack`."""
+    reading, writing = os.pipe()
+    return (
+        stack.enter_context(os.fdopen(reading, "rb", buffering=0)),
+        stack.enter_context(os.fdopen(writing, "wb", buffering=0)),
+    )

@@ -1,0 +1,134 @@
+"""A finished tarball gets its name, all at once, and what is known of it stands beside it."""
+
+import json
+import os
+import shutil
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from builder_entrypoint import VERSION
+from builder_entrypoint.errors import TarballError
+from builder_entrypoint.locks import locked, temporary_file
+from builder_entrypoint.masking import Mask
+from builder_entrypoint.processes import Processes
+from builder_entrypoint.settings import Settings
+from builder_entrypoint.source import Source
+from builder_entrypoint.tarball import TEMPORARY, Packed
+
+TIME_FORMAT = "%Y-%m-%d_%H%M%S"
+
+
+class Built(NamedTuple):
+    """What a build made."""
+
+    source: Source
+    release: Path
+    packed: Packed
+
+
+def publish(settings: Settings, built: Built, processes: Processes) -> Path:
+    """Give the tarball its name and return its path; `.sha256` and `.json` go beside it.
+
+    A tarball of the same TARBALL_NAME is replaced; a file that is beside a tarball always belongs
+    to it. Raises `TarballError`, `StoppedError`; after the last check for a stop nothing is left
+    that takes time.
+    """
+    try:
+        with locked(settings.builds, processes.signals.wait), ExitStack() as stack:
+            stem = _free_stem(settings)
+            target = settings.builds / f"{stem}.tar.gz"
+            texts = {
+                settings.builds
+                / f"{stem}.tar.gz.sha256": f"{built.packed.sha256}  {target.name}\n",
+                settings.builds / f"{stem}.json": _describe(settings, built, target),
+            }
+            companions = {}
+            for path, text in texts.items():
+                temporary = stack.enter_context(temporary_file(settings.builds, TEMPORARY))
+                temporary.file.write(text.encode())
+                temporary.file.flush()
+                os.fsync(temporary.file.fileno())
+                companions[path] = temporary.path
+            processes.signals.check()
+            _rename(built.packed.path, target, companions)
+    except OSError as error:
+        raise TarballError(
+            f"packing failed: cannot name the tarball in {settings.builds}: {error.strerror}"
+        ) from error
+    return target
+
+
+def _rename(temporary: Path, target: Path, companions: dict[Path, Path]) -> None:
+    for path in companions:
+        path.unlink(missing_ok=True)
+    temporary.rename(target)
+    try:
+        for path, companion in companions.items():
+            companion.rename(path)
+    except OSError:
+        target.unlink()
+        raise
+    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free_stem(settings: Settings) -> str:
+    """Return the name without `.tar.gz`; one with the time in it is never given twice."""
+    time = datetime.now().astimezone()
+    stem = settings.stem(time.strftime(TIME_FORMAT))
+    while settings.tarball_name is None and _taken(settings.builds, stem):
+        time += timedelta(seconds=1)
+        stem = settings.stem(time.strftime(TIME_FORMAT))
+    return stem
+
+
+def _taken(builds: Path, stem: str) -> bool:
+    return any(os.path.lexists(builds / f"{stem}{end}") for end in (".tar.gz", ".json"))
+
+
+def _describe(settings: Settings, built: Built, target: Path) -> str:
+    description = {
+        "project": settings.project,
+        "repository": Mask(settings.repository).text(settings.repository),
+        "asked_for": settings.commit,
+        "commit": built.source.commit_hash,
+        "description": built.source.description,
+        "mongooseim_version": _mongooseim_version(built.release),
+        "otp_version": otp_version(),
+        "architecture": settings.architecture,
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "tarball": target.name,
+        "size": built.packed.size,
+        "sha256": built.packed.sha256,
+        "builder_version": VERSION,
+    }
+    return json.dumps(description, indent=2) + "\n"
+
+
+def _mongooseim_version(release: Path) -> str | None:
+    """Return the version of the release (see `releases/start_erl.data`), None if it has none."""
+    words = _words(release / "releases" / "start_erl.data")
+    return words[1] if len(words) > 1 else None
+
+
+def otp_version() -> str | None:
+    """Return the version of the Erlang/OTP on PATH, None if it cannot be told."""
+    erl = shutil.which("erl")
+    if erl is None:
+        return None
+    root = Path(os.path.realpath(erl)).parent.parent
+    words = _words(root / "releases" / "start_erl.data")
+    release = words[1] if len(words) > 1 else ""
+    return next(iter(_words(root / "releases" / release / "OTP_VERSION")), None)
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").split()
+    except OSError:
+        return []
