@@ -1,0 +1,70 @@
+# The image that compiles MongooseIM releases.
+#
+#   docker build -f Dockerfile.builder -t mongooseim-builder .
+#
+# Erlang/OTP comes from the official images; any other base that has it (Debian 12 or newer, or
+# made from it) can be given with --build-arg ERLANG_IMAGE=...
+ARG OTP_VSN=27.3.4
+ARG ERLANG_IMAGE=erlang:${OTP_VSN}
+FROM ${ERLANG_IMAGE}
+
+# Debian 11 and older have an older Python: that is said before a package is missed.
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 \
+    && python3 -c 'import platform, sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this base image has " + platform.python_version() + ": choose another with --build-arg OTP_VSN or ERLANG_IMAGE")' \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        autoconf \
+        automake \
+        build-essential \
+        ca-certificates \
+        curl \
+        file \
+        git \
+        libexpat1-dev \
+        libssl-dev \
+        libtool \
+        openssh-client \
+        pigz \
+        procps \
+        python3-dnspython \
+        python3-psutil \
+        python3-structlog \
+        unixodbc-dev \
+        unzip \
+        zlib1g-dev \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* \
+    && python3 -I -c 'import dns, psutil, structlog'
+
+# Sources mounted into the container belong to whoever has them outside.
+RUN git config --system --add safe.directory '*'
+
+COPY member_entrypoint /usr/lib/python3/dist-packages/member_entrypoint
+COPY builder_entrypoint /usr/lib/python3/dist-packages/builder_entrypoint
+COPY builder_entrypoint/builder-init /usr/bin/builder-init
+COPY builder_entrypoint/build.sh /build.sh
+RUN chmod 755 /build.sh /usr/bin/builder-init \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash \
+        /usr/lib/python3/dist-packages/member_entrypoint \
+        /usr/lib/python3/dist-packages/builder_entrypoint
+
+ENV LANG=C.UTF-8
+VOLUME ["/builds"]
+ENTRYPOINT ["/usr/bin/builder-init"]
+CMD []
+STOPSIGNAL SIGTERM
+
+ARG BUILD_DATE
+ARG VCS_REF
+ARG VERSION
+LABEL org.opencontainers.image.title="MongooseIM builder" \
+      org.opencontainers.image.description="Compiles MongooseIM releases: /build.sh" \
+      org.opencontainers.image.source="https://github.com/esl/mongooseim-docker" \
+      org.opencontainers.image.created="${BUILD_DATE}" \
+      org.opencontainers.image.revision="${VCS_REF}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.label-schema.schema-version="1.0" \
+      org.label-schema.name="MongooseIM builder" \
+      org.label-schema.vcs-url="https://github.com/esl/mongooseim-docker" \
+      org.label-schema.build-date="${BUILD_DATE}" \
+      org.label-schema.vcs-ref="${VCS_REF}" \
+      org.label-schema.version="${VERSION}"

@@ -1,0 +1,48 @@
+# The two commands that matter: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV = .venv/bin
+TESTS ?= tests/unit tests/process tests/docker
+
+.DEFAULT_GOAL = help
+.PHONY: help demo demo-clean setup test lint format clean
+
+help:
+	@echo 'make demo        build a release from source, and run a cluster of two with it'
+	@echo '                 SOURCE=REPOSITORY COMMIT=COMMIT: of this, not of the sample server'
+	@echo 'make demo-clean  remove all that the demonstration made'
+	@echo 'make test        run all the tests (TESTS=tests/unit: only these)'
+	@echo 'make lint        check style and types'
+	@echo 'make format      put the sources into style'
+	@echo 'make clean       remove what the tests made'
+
+# SOURCE and COMMIT reach the program through the environment.
+demo:
+	@$(PYTHON) tools/demo.py
+
+demo-clean:
+	@$(PYTHON) tools/demo.py clean
+
+setup:
+	@$(PYTHON) tools/setup.py
+
+test: setup
+	$(VENV)/pytest $(TESTS)
+
+lint:
+	@$(PYTHON) tools/setup.py venv
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy --strict
+	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker
+
+format:
+	@$(PYTHON) tools/setup.py venv
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+clean:
+	-docker image rm --force mimtest-builder mimtest-member 2>/dev/null
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -f member/mimtest.tar.gz
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,132 @@
+"""Set up a machine for the tests and the demonstration; quick where all is there already.
+
+python3 tools/setup.py            all of it
+python3 tools/setup.py engine     only these: programs, engine, images, venv
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import apt
+import base_images
+import engine
+from console import ROOT, ToolError, ended, run, say, shown, step, succeeds
+
+VENV = ROOT / ".venv"
+STAMP = VENV / "set-up-for"
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+PROGRAMS = {
+    "dumb-init": "dumb-init",
+    "git": "git",
+    "ip": "iproute2",
+    "make": "make",
+    "pigz": "pigz",
+    "ps": "procps",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+    "stress-ng": "stress-ng",
+    "tini": "tini",
+}
+"""What the tests run, and the Debian packages that have it."""
+
+
+def programs(needed: dict[str, str], *, purpose: str) -> None:
+    """Install the packages of the programs that are missing."""
+    missing = [program for program in needed if not _which(program)]
+    if not missing:
+        say(f"    found {', '.join(needed)}")
+        return
+    apt.install(sorted({needed[program] for program in missing}), purpose=purpose)
+    if "sshd" in missing and Path("/run/systemd/system").is_dir():
+        say("    switching off the SSH server that came with openssh-server; the tests run theirs")
+        succeeds(["systemctl", "disable", "--now", "ssh.service", "ssh.socket"], timeout=60)
+    if still := [program for program in missing if not _which(program)]:
+        raise ToolError(f"{purpose} needs {', '.join(still)}, which the packages did not bring")
+
+
+def virtual_environment() -> None:
+    """Make `.venv` with this distribution and its development extras, unless it is there."""
+    wanted = _fingerprint()
+    if STAMP.exists() and STAMP.read_text() == wanted:
+        say(f"    {shown(VENV)} is there")
+        return
+    if importlib.util.find_spec("ensurepip") is None:
+        apt.install(["python3-venv"], purpose="a virtual environment")
+    run([_base_python(), "-m", "venv", "--clear", str(VENV)], what="making .venv", timeout=120)
+    run(
+        [
+            str(VENV / "bin" / "pip"),
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--editable",
+            f"{ROOT}[dev]",
+        ],
+        what="installing into .venv",
+        timeout=600,
+    )
+    STAMP.write_text(wanted)
+    say(f"    {shown(VENV)} was made with {_base_python()}")
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=os.pathsep.join((os.environ.get("PATH", ""), *SBIN)))
+
+
+def _fingerprint() -> str:
+    """Return what `.venv` depends on: where it is, its Python, and what goes into it."""
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    return f"{VENV} {_base_python()} {sys.version} {project}\n"
+
+
+def _base_python() -> str:
+    """Return the Python that `.venv` is made with, also when this runs in an activated one."""
+    if sys.prefix == sys.base_prefix:
+        return sys.executable
+    return str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
+
+
+def _programs() -> None:
+    with step("Programs that the tests run"):
+        programs(PROGRAMS, purpose="the test run")
+
+
+def _engine() -> None:
+    with step("The Docker engine"):
+        engine.ensure()
+
+
+def _images() -> None:
+    for image in (base_images.MEMBER, base_images.BUILDER):
+        with step(f"The base image {image.official}"):
+            base_images.ensure(image)
+
+
+def _venv() -> None:
+    with step("The virtual environment"):
+        virtual_environment()
+
+
+PARTS = {"programs": _programs, "engine": _engine, "images": _images, "venv": _venv}
+
+
+def _main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := sorted(set(wanted) - set(PARTS)):
+        raise ToolError(f"{', '.join(unknown)}: the parts are {', '.join(PARTS)}")
+    begin = time.monotonic()
+    for part in wanted:
+        PARTS[part]()
+    say(f"\nSet up in {time.monotonic() - begin:.1f} s.")
+
+
+if __name__ == "__main__":
+    sys.exit(ended(_main))
