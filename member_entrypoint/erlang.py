@@ -1,18 +1,16 @@
-"""What does a node say? One question to any node, and the names that an epmd has."""
+"""What does a node say? One question to any node; and what its schema on the disk says."""
 
 import os
 import re
-import socket
 import subprocess
-from typing import Any, NamedTuple
+from typing import Any
 
-from member_entrypoint import terms
-from member_entrypoint.release import Release
+from member_entrypoint import distribution, resolve, terms
+from member_entrypoint.epmd import NotRegisteredError
+from member_entrypoint.release import Places, Release
 from member_entrypoint.terms import Atom
 
-EPMD_PORT = 4369
-NAMES_REQUEST = b"\x00\x01n"
-LONGEST_NAMES_ANSWER = 1 << 20
+Call = tuple[str, str, list[Any]]
 
 # The question comes as plain arguments, that is, as data; the cookie comes from vm.args and not
 # from the command line, where everybody could read it.
@@ -48,47 +46,94 @@ class RpcError(Exception):
 
 
 class NodeDownError(RpcError):
-    """The node cannot be connected to: it is down, or refuses our cookie."""
+    """The node is down, or refuses our cookie."""
 
 
-class Epmd(NamedTuple):
-    """What an epmd said: the names registered there, or None and the reason."""
+class Erlang:
+    """Asks nodes, as a hidden node on the host of `own_node`, with the cookie of the release."""
 
-    names: tuple[str, ...] | None
-    reason: str
+    def __init__(self, release: Release, places: Places, own_node: str) -> None:
+        """Take cookie and distribution flags from the release's run-time `etc`."""
+        self._release = release
+        self._places = places
+        self._own_host = own_node.partition("@")[2]
+        self._vm_args = os.path.join(release.etc, "vm.args")
+        self._dist_args = os.path.join(release.etc, "vm.dist.args")
+        self._flags = {
+            name: value
+            for path in (self._vm_args, self._dist_args)
+            for name, value in re.findall(r"^[ \t]*-(\w+)[ \t]+(\S+)", _read(path), re.MULTILINE)
+        }
 
+    def rpc(
+        self, node: str, module: str, function: str, arguments: list[Any], timeout: float = 10.0
+    ) -> Any:
+        """Return what `module:function(arguments)` gives on `node`.
 
-def rpc(  # noqa: PLR0913, PLR0917 - a node, a call, and the time it may take
-    release: Release,
-    own_node: str,
-    node: str,
-    module: str,
-    function: str,
-    arguments: list[Any],
-    timeout: float = 10.0,
-) -> Any:
-    """Return what `module:function(arguments)` gives on `node`, as `terms.read` reads it.
+        Terms are those of `terms` (strings come back as lists of integers). `timeout` is in seconds
+        and holds for the connection, and again for the answer. Where the distribution is plain TCP
+        the node is asked directly, in milliseconds; else, or where its protocol is not understood,
+        by a short-lived VM of the release (0.3 s of CPU) with its `vm.dist.args`, so that TLS works
+        too. Raises `NodeDownError` or `RpcError`.
+        """
+        call = (module, function, arguments)
+        value = self._ask_directly(node, call, timeout) if self.speaks_plain_tcp() else None
+        if value is None:
+            value = self._ask_by_vm(node, call, timeout)
+        if isinstance(value, tuple) and value[:1] == (Atom("badrpc"),):
+            if value[1] == Atom("nodedown"):
+                raise NodeDownError(f"{node} is down, or refuses the cookie")
+            raise RpcError(f"{node} could not answer: {terms.show(value[1])[:300]}")
+        return value
 
-    Asked by a short-lived hidden VM of the release with the cookie, the name type and the
-    distribution flags of the run-time `etc`; it takes 0.3 s. `timeout` is in seconds and holds for
-    the connection and for the answer. Raises `NodeDownError` or `RpcError`.
-    """
-    vm_args = os.path.join(release.etc, "vm.args")
-    text = _read(vm_args)
-    name_flag = "-name" if re.search(r"^-name ", text, re.MULTILINE) else "-sname"
-    flags = [
-        *("-hidden", "-connect_all", "false", "-setcookie", "none"),
-        *(name_flag, f"entrypoint-{os.getpid()}@{own_node.partition('@')[2]}"),
-        *_distribution_flags(release, text),
-    ]
-    data = [node, module, function, terms.write(arguments), vm_args]
-    data.append(str(max(1, int(timeout * 1000))))
-    value = _evaluate(release, _ASK, flags, data, timeout + 2)
-    if isinstance(value, tuple) and value[:1] == (Atom("badrpc"),):
-        if value == (Atom("badrpc"), Atom("nodedown")):
-            raise NodeDownError(f"{node} is down, or refuses the cookie")
-        raise RpcError(f"{node} could not answer: {terms.show(value[1])[:300]}")
-    return value
+    def speaks_plain_tcp(self) -> bool:
+        """Tell whether nodes connect over TCP and find each other through epmd."""
+        carrier = self._flags.get("proto_dist", "inet_tcp")
+        return carrier in {"inet_tcp", "inet6_tcp"} and "epmd_module" not in self._flags
+
+    def connect(self, node: str, timeout: float) -> distribution.Connection:
+        """Return a connection to a node that is reached over plain TCP.
+
+        Raises `NodeDownError` or `distribution.DistributionError`.
+        """
+        host = node.partition("@")[2]
+        cookie = self._flags.get("setcookie", "")
+        answer = resolve.look_up(host, self._places, timeout)
+        reason = f"no address for {host}: {answer.reason}"
+        for address in answer.addresses:
+            try:
+                return distribution.Connection(address, node, self._own_host, cookie, timeout)
+            except NotRegisteredError as error:
+                reason = str(error)
+            except distribution.RefusedError as error:
+                raise NodeDownError(f"{node} refuses us: {error}") from None
+        raise NodeDownError(f"{node} is down: {reason}")
+
+    def _ask_directly(self, node: str, call: Call, timeout: float) -> Any:
+        """Return the answer, or None where another way of asking may give one."""
+        try:
+            with self.connect(node, timeout) as connection:
+                return connection.call(*call, timeout)
+        except distribution.NoAnswerError as error:
+            raise RpcError(f"{node}: {error}") from None
+        except distribution.DistributionError:
+            return None
+
+    def _ask_by_vm(self, node: str, call: Call, timeout: float) -> Any:
+        module, function, arguments = call
+        name_flag = "-name" if "name" in self._flags else "-sname"
+        options = [
+            *("-hidden", "-connect_all", "false", "-setcookie", "none"),
+            *(name_flag, f"entrypoint-{os.getpid()}@{self._own_host}"),
+        ]
+        for name in ("proto_dist", "epmd_module", "start_epmd"):
+            if name in self._flags:
+                options += [f"-{name}", self._flags[name]]
+        if os.path.exists(self._dist_args):
+            options += ["-args_file", self._dist_args]
+        milliseconds = str(max(1, int(timeout * 1000)))
+        data = [node, module, function, terms.write(arguments), self._vm_args, milliseconds]
+        return _evaluate(self._release, _ASK, options, data, 2 * timeout + 2)
 
 
 def schema_nodes(release: Release, schema: str) -> list[str]:
@@ -140,37 +185,3 @@ def _read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
-
-
-def _distribution_flags(release: Release, vm_args: str) -> list[str]:
-    """Return the flags that decide how nodes connect: all of vm.dist.args, some of vm.args."""
-    flags = []
-    for name in ("proto_dist", "epmd_module", "start_epmd"):
-        found = re.search(rf"^-{name}[ \t]+(\S+)", vm_args, re.MULTILINE)
-        if found:
-            flags += [f"-{name}", found[1]]
-    path = os.path.join(release.etc, "vm.dist.args")
-    return [*flags, "-args_file", path] if os.path.exists(path) else flags
-
-
-def epmd_names(address: str, timeout: float = 3.0, port: int = EPMD_PORT) -> Epmd:
-    """Return the names that the epmd at `address` knows, without booting a VM.
-
-    Never raises for what the network does; the reason says it. Source: "Distribution Protocol" in
-    the ERTS manual, NAMES_REQ: two bytes of length, `n`; the answer is a port number in 4 bytes,
-    then a line `name NAME at port PORT` for each node.
-    """
-    answer = b""
-    try:
-        with socket.create_connection((address, port), timeout=timeout) as connection:
-            connection.sendall(NAMES_REQUEST)
-            while part := connection.recv(65536):
-                answer += part
-                if len(answer) > LONGEST_NAMES_ANSWER:
-                    return Epmd(None, f"what answers on port {port} of {address} is no epmd")
-    except TimeoutError:
-        return Epmd(None, f"no answer from {address} port {port} (epmd) within {timeout:g} s")
-    except OSError as error:
-        return Epmd(None, f"no epmd on {address} port {port} ({error.strerror or error})")
-    names = re.findall(rb"^name (\S+) at port \d+$", answer[4:], re.MULTILINE)
-    return Epmd(tuple(name.decode(errors="replace") for name in names), "")

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from member_entrypoint import erlang, resolve
+from member_entrypoint import epmd, erlang, resolve
 from member_entrypoint.errors import ClusteringError, StartError, TryAgainError
 from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
@@ -86,10 +86,10 @@ def _not_registered(mine: Member, target: str) -> str:
         return f"no address for {host}: {answer.reason}"
     missing = ""
     for address in answer.addresses:
-        epmd = erlang.epmd_names(address)
-        if epmd.names is None:
-            missing = missing or epmd.reason
-        elif name in epmd.names:
+        known = epmd.names(address)
+        if known.names is None:
+            missing = missing or known.reason
+        elif name in known.names:
             return ""
         else:
             missing = f"the epmd of {host} ({address}) has no node {name}"
@@ -112,7 +112,7 @@ def _not_serving(mine: Member, target: str) -> str:
 def _running_nodes(mine: Member, node: str) -> list[str]:
     """Return the `running_db_nodes` of `node`'s Mnesia: members of its cluster that are up."""
     question = [Atom("running_db_nodes")]
-    answer = erlang.rpc(mine.release, mine.node, node, "mnesia", "system_info", question)
+    answer = mine.erlang.rpc(node, "mnesia", "system_info", question)
     if not isinstance(answer, list):
         raise erlang.RpcError(f"{node} does not say which nodes run: {show(answer)[:200]}")
     return [str(name) for name in answer]
@@ -171,7 +171,7 @@ def check_membership(mine: Member, target: str) -> None:
     """
     question = [Atom("db_nodes")]
     try:
-        answer = erlang.rpc(mine.release, mine.node, mine.node, "mnesia", "system_info", question)
+        answer = mine.erlang.rpc(mine.node, "mnesia", "system_info", question)
     except erlang.RpcError as error:
         raise ClusteringError(
             f"Failed clustering {mine.node} with {target}: the node does not say which nodes its "

@@ -12,16 +12,16 @@ _STRING = r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
 _RULES = (
     # vm.args
     (re.compile(r"(-setcookie\s+)\S+"), rf"\1{MASK}"),
-    # TOML
+    # assignments of TOML files, on lines of their own or inline
     (re.compile(rf"""(?im)^(\s*["']?{_SENSITIVE}["']?\s*=\s*).+$"""), rf'\1"{MASK}"'),
     (re.compile(rf"""(?i)([{{,]\s*["']?{_SENSITIVE}["']?\s*=\s*){_STRING}"""), rf'\1"{MASK}"'),
-    # Erlang: tuples and maps
+    # options of Erlang files, in tuples or maps
     (
         re.compile(rf"""(?i)({{\s*'?{_SENSITIVE}'?\s*,\s*(?:<<)?){_STRING}"""),
         rf'\1"{MASK}"',
     ),
     (re.compile(rf"(?i)({_SENSITIVE}'?\s*=>\s*(?:<<)?){_STRING}"), rf'\1"{MASK}"'),
-    # Erlang, mongooseim.cfg: {pgsql, "host", [port,] "database", "user", "password"}
+    # the database of mongooseim.cfg, whose last element is the password
     (
         re.compile(
             rf"({{\s*(?:pgsql|mysql)\s*,\s*{_STRING}\s*,(?:\s*\d+\s*,)?\s*{_STRING}\s*,"

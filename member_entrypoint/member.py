@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from member_entrypoint import node, release, resolve, settings
 from member_entrypoint.cluster import Facts, has_schema, read_marker
 from member_entrypoint.log import Log
+
+if TYPE_CHECKING:
+    from member_entrypoint.erlang import Erlang
 
 FULL_NAME_TIMEOUT = 5.0
 
@@ -20,6 +23,13 @@ class Member(NamedTuple):
     node: str
     role: node.Role
     log: Log
+
+    @property
+    def erlang(self) -> "Erlang":
+        """What asks nodes; imported late, since PID 1 does not ask."""
+        from member_entrypoint.erlang import Erlang
+
+        return Erlang(self.release, self.places, self.node)
 
 
 def describe(

@@ -197,7 +197,7 @@ def test_a_volume_of_an_older_image_is_known_as_a_members_by_its_schema(cluster:
 
 def test_a_join_that_failed_is_tried_again_at_the_next_start(cluster: Cluster) -> None:
     """The container that ended with status 2 joins when it is started again, never alone."""
-    second = cluster.run("mongooseim-2", env={"JOIN_TIMEOUT": "1"})
+    second = cluster.run("mongooseim-2", env={"JOIN_TIMEOUT": "8"})
     assert second.wait_exit() == 2
     first = cluster.run("mongooseim-1")
     first.wait_for_log("Clustered ")
@@ -207,15 +207,17 @@ def test_a_join_that_failed_is_tried_again_at_the_next_start(cluster: Cluster) -
 
 ASK = """
 import sys
-from member_entrypoint import erlang, release, terms
-found = release.find("/usr/lib/mongooseim")
-me, other = "mongooseim@mongooseim-1", sys.argv[1]
+from member_entrypoint import epmd, erlang, release, terms
+places = release.Places("/")
+asking = erlang.Erlang(release.find(places.release), places, "mongooseim@mongooseim-1")
+if sys.argv[1] == "vm":
+    asking._ask_directly = lambda *_: None
 try:
-    print(erlang.rpc(found, me, other, *eval(sys.argv[2], {"Atom": terms.Atom})))
+    print(asking.rpc(sys.argv[2], *eval(sys.argv[3], {"Atom": terms.Atom})))
 except erlang.RpcError as error:
     print(type(error).__name__, error)
-print(erlang.epmd_names("127.0.0.1").names)
-print(erlang.epmd_names("127.0.0.1", port=1).reason)
+print(epmd.names("127.0.0.1").names)
+print(epmd.names("127.0.0.1", port=1).reason)
 """
 
 
@@ -229,12 +231,13 @@ QUESTIONS = (
 )
 
 
-def test_a_node_is_asked_one_thing(cluster: Cluster) -> None:
-    """Arguments arrive as data, and what went wrong is told apart."""
+@pytest.mark.parametrize("way", ["directly", "vm"])
+def test_a_node_is_asked_one_thing(cluster: Cluster, way: str) -> None:
+    """Arguments arrive as data, and what went wrong is told apart, whichever way it is asked."""
     first = cluster.run("mongooseim-1")
     first.wait_for_log("Clustered ")
     for node, question, answer in QUESTIONS:
-        done = first.exec("python3", "-I", "-c", ASK, node, question)
+        done = first.exec("python3", "-I", "-c", ASK, way, node, question)
         lines = done.stdout.splitlines()
         assert lines[0].startswith(answer), (question, done)
         assert lines[1] == "('mongooseim',)"
