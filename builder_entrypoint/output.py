@@ -15,6 +15,7 @@ from builder_entrypoint.masking import Mask, MaskedStream
 
 STANDARD_OUTPUT = 1
 PIECE = 4096  # bytes; a pipe that can be written to takes so many without blocking
+USUAL_WIDTH = 80  # columns, of a terminal that does not know its own
 TAIL_LINES = 40
 TAIL_WIDTH = 1000  # bytes of a line that are repeated
 
@@ -60,8 +61,9 @@ class Output:
 
     @property
     def last_line(self) -> str:
-        """The last line with something in it that the last command printed."""
+        """The last line that the last command printed; of git, the one that says what happened."""
         lines = [line for line in self._tail if line.strip()]
+        lines += [line for line in reversed(lines) if line.startswith(b"fatal: ")]
         return lines[-1].decode(errors="replace").strip() if lines else ""
 
     def begin_command(self, phase: str) -> None:
@@ -109,10 +111,10 @@ class Output:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         text = f"{self._phase}  {minutes}:{seconds:02}"
         try:
-            width = os.get_terminal_size(STANDARD_OUTPUT).columns
+            width = os.get_terminal_size(STANDARD_OUTPUT).columns or USUAL_WIDTH
         except OSError:
             return
-        self._write(f"\r\x1b[K{text[: max(0, width - 1)]}".encode(), [STANDARD_OUTPUT])
+        self._write(f"\r\x1b[K{text[: width - 1]}".encode(), [STANDARD_OUTPUT])
         self._status_shown = True
 
     def _clear_status(self) -> None:
@@ -129,7 +131,7 @@ class Output:
                 if descriptor in self._descriptors:
                     self._descriptors.remove(descriptor)
                 if descriptor != STANDARD_OUTPUT:
-                    self._line(f"the log file cannot be written any more: {error.strerror}")
+                    self._logger.info(f"the log file cannot be written any more: {error.strerror}")
 
     def _write_all(self, data: bytes, descriptor: int) -> None:
         poll = select.poll()

@@ -75,6 +75,7 @@ class PackageCache:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
             else:
+                source.unlink(missing_ok=True)
                 self._processes.output.say(
                     f"the cached package file {shown(name)} is damaged, it will be fetched again"
                 )

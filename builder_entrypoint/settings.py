@@ -109,7 +109,7 @@ def _split(arguments: Sequence[str], errors: list[str]) -> tuple[set[str], list[
 def _check_argument(name: str, value: str, errors: list[str]) -> None:
     if _CONTROL.search(value):
         errors.append(f"{name} {shown(value)} has control characters in it: none are allowed")
-    if name == "COMMIT" and any(character.isspace() for character in value):
+    elif name == "COMMIT" and any(character.isspace() for character in value):
         errors.append(f"COMMIT {shown(value)} has a blank in it: git knows no such name")
 
 

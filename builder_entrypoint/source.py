@@ -67,7 +67,7 @@ def _from_cache(
 def _check_out(git: Git, mirror: Mirror, commit: str, folder: Path) -> Source:
     """Make `folder` a clone of the mirror's repository, at the commit."""
     commit_hash = mirror.find(commit)
-    clone = ("clone", "--quiet", "--local", "--no-checkout", "--origin", "origin", "--")
+    clone = ("clone", "--quiet", "--no-checkout", "--origin", "origin", "--")
     git.must("clone failed", None, *clone, str(mirror.folder), str(folder))
     repository = folder / ".git"
     address = without_credentials(mirror.repository)

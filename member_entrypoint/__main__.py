@@ -8,25 +8,41 @@ from collections.abc import Mapping, Sequence
 
 from member_entrypoint import configuration, init, member, settings
 from member_entrypoint.cluster import decide, waits_before_start
-from member_entrypoint.errors import ClusteringError, EntrypointError, TryAgainError
+from member_entrypoint.errors import (
+    ClusteringError,
+    ConfigurationError,
+    EntrypointError,
+    StartError,
+    TryAgainError,
+)
 from member_entrypoint.log import Log
 from member_entrypoint.member import Member
 from member_entrypoint.release import OF_THE_IMAGE, Places
-from member_entrypoint.supervisor import AFTER_KILL, Ended, Supervisor, send, signal_name
+from member_entrypoint.supervisor import Ended, Supervisor, signal_name
 
 SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
 NEED_THE_NODE = ("mongooseim", "mongooseimctl")
-KILLED = 137
 INTERNAL_ERROR = 70
+TELL_AGAIN = 0.25
+# What our own helpers end with once they have said why.
+EXPLAINED = {
+    error.status for error in (ClusteringError, ConfigurationError, StartError, TryAgainError)
+}
 
 
 class HelperFailedError(EntrypointError):
-    """A helper ended badly and said why; the status is what it ended with."""
+    """A helper ended badly; the status of the whole program is what it ended with."""
 
-    def __init__(self, status: int) -> None:
-        """Take the status that the whole program is to end with."""
-        super().__init__()
-        self.status = status
+    def __init__(self, command: Sequence[str], ended: Ended) -> None:
+        """Take what was run and how it ended; the text is empty if the helper has said why."""
+        ours = command[0] == sys.executable
+        explained = ours and ended.code in EXPLAINED
+        name = " ".join(command[2 if ours else 0 :])
+        super().__init__("" if explained else f"{name} failed: {ended.how}")
+        self.status = ended.code if ended.code < 128 else INTERNAL_ERROR  # noqa: PLR2004
+
+
+STOPPED_EARLY = "stopped before MongooseIM was started"
 
 
 class StopRequestedError(EntrypointError):
@@ -45,8 +61,9 @@ def main() -> int:
             return run_command(supervisor, command, environment)
         return run_server(supervisor, environment)
     except EntrypointError as error:
+        log = Log.asked_for(environment, descriptor=2)
         for line in str(error).splitlines():
-            Log(descriptor=2).error(line)
+            (log.error if error.status else log.info)(line)
         return error.status
 
 
@@ -68,8 +85,6 @@ def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
         try:
             return live(supervisor, mine, environment, deadline)
         except TryAgainError:
-            if supervisor.passed_over & init.STOP_SIGNALS:
-                return 0
             if time.monotonic() >= deadline:
                 raise ClusteringError(
                     f"Failed clustering {mine.node} with {mine.role.target}: tried for "
@@ -86,7 +101,10 @@ def live(
     if mine.settings.wait_for or waits_before_start(decide(member.facts(mine))):
         run_helper(supervisor, _worker("look", deadline), environment)
     if mine.settings.bootstrap_enabled:
-        run_helper(supervisor, [mine.release.control_script, "bootstrap"], environment)
+        command = [mine.release.control_script, "bootstrap"]
+        run_helper(supervisor, command, environment, grace=mine.settings.stop_timeout)
+    if supervisor.is_asked_for(init.STOP_SIGNALS):
+        raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([mine.release.start_script, *SERVER_ARGUMENTS], environment)
     return Service(supervisor, mine, vm).run(_worker("settle", deadline), environment)
 
@@ -117,10 +135,12 @@ def run_helper(
     environment: Mapping[str, str],
     *,
     capture: bool = False,
+    grace: float = 0.0,
 ) -> str:
     """Run a helper to its end, and return what it printed if that is to be captured.
 
-    Raises `HelperFailedError` if it fails, `StopRequestedError` as soon as a stop is asked for.
+    Raises `HelperFailedError` if it fails, `StopRequestedError` if a stop is asked for: at once, or
+    when it has ended after SIGTERM, for which it has `grace` seconds.
     """
     reading, writing = os.pipe() if capture else (-1, -1)
     helper = supervisor.spawn(command, environment, output=writing if capture else None)
@@ -131,11 +151,10 @@ def run_helper(
         if isinstance(event, Ended) and event.pid == helper:
             break
         if event in init.STOP_SIGNALS:
-            supervisor.end_group(helper)
-            supervisor.end_all(time.monotonic())
-            raise StopRequestedError("stopped before MongooseIM was started")
+            supervisor.end_all(time.monotonic() + grace)
+            raise StopRequestedError(STOPPED_EARLY)
     if event.status != 0:
-        raise HelperFailedError(event.code if event.code < 128 else INTERNAL_ERROR)  # noqa: PLR2004
+        raise HelperFailedError(command, event)
     if not capture:
         return ""
     with open(reading, encoding="utf-8", errors="replace") as file:
@@ -161,54 +180,85 @@ class Service:
         helper = None
         try:
             helper = self._supervisor.spawn(settle, environment)
-            return self._serve(helper)
+            return self._serve(helper, settle)
         except TryAgainError:
             raise
         except Exception as error:  # noqa: BLE001 - PID 1 never leaves a VM behind
-            self._mine.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
-            self._stop(helper, time.monotonic())
+            self._give_up(helper, error)
             return INTERNAL_ERROR
 
-    def _serve(self, helper: int) -> int:
+    def _serve(self, helper: int, settle: Sequence[str]) -> int:
         while True:
             event = self._supervisor.wait()
             if isinstance(event, Ended):
                 if event.pid == self._vm:
                     return self._ended_by_itself(event, helper)
                 if event.pid == helper and event.status != 0:
-                    self._stop(helper, time.monotonic(), "the failure above")
-                    if event.code == TryAgainError.status:
-                        raise TryAgainError
-                    return event.code if event.code < 128 else INTERNAL_ERROR  # noqa: PLR2004
+                    return self._failed(HelperFailedError(settle, event), helper)
             elif event in init.STOP_SIGNALS:
-                return self._stop(helper, time.monotonic(), signal_name(event))
+                return self._stop(helper, signal_name(event))
             elif event == signal.SIGUSR1:
-                send(signal.SIGUSR1, self._vm)
+                self._supervisor.send(signal.SIGUSR1, self._vm)
 
-    def _stop(self, helper: int | None, began: float, asked_by: str = "an error") -> int:
+    def _failed(self, error: HelperFailedError, helper: int) -> int:
+        """Stop a VM that did not become what it should be, unless that is because it ended."""
+        ended = self._supervisor.wait_for(self._vm, time.monotonic())
+        if ended is not None:
+            return self._ended_by_itself(ended, helper)
+        if str(error):
+            self._mine.log.error(str(error))
+        self._stop(helper, "the failure above")
+        if self._supervisor.is_asked_for(init.STOP_SIGNALS):
+            return 0
+        if error.status == TryAgainError.status:
+            raise TryAgainError
+        return error.status
+
+    def _stop(self, helper: int | None, asked_by: str) -> int:
         """Stop the VM and all that it leaves behind within STOP_TIMEOUT; return the status."""
-        deadline = began + self._mine.settings.stop_timeout
+        timeout = self._mine.settings.stop_timeout
+        deadline = time.monotonic() + timeout
+        heard = self._can_hear()
+        self._supervisor.send(signal.SIGTERM, self._vm)
         if helper is not None:
-            self._supervisor.end_group(helper)
-        send(signal.SIGTERM, self._vm)
+            self._supervisor.send(signal.SIGKILL, helper, group=True)
         self._mine.log.info("stopping MongooseIM", asked_by=asked_by, node=self._mine.node)
-        ended = self._supervisor.wait_for(self._vm, deadline)
-        if ended is None:
-            self._mine.log.error(
-                "MongooseIM did not stop within STOP_TIMEOUT, killing it",
-                seconds=self._mine.settings.stop_timeout,
-            )
-            send(signal.SIGKILL, self._vm)
-            killed = self._supervisor.wait_for(self._vm, time.monotonic() + AFTER_KILL)
-            self._supervisor.end_all(deadline)
-            self._last_line(killed, asked_by)
-            return KILLED
+        ended = None
+        while ended is None and time.monotonic() < deadline:
+            pause = timeout if heard else TELL_AGAIN
+            ended = self._supervisor.wait_for(self._vm, min(deadline, time.monotonic() + pause))
+            if not heard:
+                heard = self._can_hear()
+                self._supervisor.send(signal.SIGTERM, self._vm)
         self._supervisor.end_all(deadline)
+        status = 0
+        if ended is None:
+            status = init.KILLED
+            ended = self._supervisor.wait_for(self._vm, deadline)
+            text = "MongooseIM did not stop within STOP_TIMEOUT and was killed"
+            self._mine.log.error(text, seconds=timeout)
         self._last_line(ended, asked_by)
-        return 0
+        return status
+
+    def _can_hear(self) -> bool:
+        """Tell whether the VM is known to take a SIGTERM, and not to drop it.
+
+        From 20 to 250 ms after its exec it drops them (seen with OTP 27): its handlers are there,
+        and the process `erl_signal_server` that they tell is not. It is, when the server writes
+        its status file.
+        """
+        return bool(self._mine.release.status())
+
+    def _give_up(self, helper: int | None, error: Exception) -> None:
+        """Stop the VM after an error of our own; kill it if even that fails."""
+        try:
+            self._mine.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
+            self._stop(helper, "an error")
+        except Exception:  # noqa: BLE001 - as above
+            self._supervisor.send(signal.SIGKILL, self._vm)
 
     def _ended_by_itself(self, ended: Ended, helper: int) -> int:
-        self._supervisor.end_group(helper)
+        self._supervisor.send(signal.SIGKILL, helper, group=True)
         self._supervisor.end_all(time.monotonic() + self._mine.settings.stop_timeout)
         self._last_line(ended, "nobody")
         return ended.code

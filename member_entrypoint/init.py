@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from member_entrypoint import settings
 from member_entrypoint.errors import CommandNotRunnableError, EntrypointError
 from member_entrypoint.log import Log
-from member_entrypoint.supervisor import TERMINAL_STOPS, Ended, Supervisor, send
+from member_entrypoint.supervisor import TERMINAL_STOPS, Ended, Supervisor
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+KILLED = 137
 IDLE_STOP_TIMEOUT = 5.0
 BUILDER_STOP_TIMEOUT = 8.0
 
@@ -30,8 +31,8 @@ def run(
 
     Signals go to its process group; those that stop a process from the terminal arrive as SIGSTOP,
     since the group is the first of its session and the kernel ignores them there. After SIGTERM it
-    has `stop_timeout` seconds; so has, after its end, what it leaves behind. Raises
-    `EntrypointError` with the status of a shell if it cannot be started.
+    has `stop_timeout` seconds, then all is killed; so has, after its end, what it leaves behind.
+    Raises `EntrypointError` with the status of a shell if it cannot be started.
     """
     try:
         os.getcwd()
@@ -43,17 +44,19 @@ def run(
     deadline = None
     while True:
         event = supervisor.wait(deadline)
-        if event is None:
-            send(signal.SIGKILL, child, group=True)
-            deadline = None
-        elif isinstance(event, Ended):
+        if isinstance(event, Ended):
             if event.pid == child:
                 supervisor.end_all(deadline or time.monotonic() + stop_timeout)
                 return event.code
-        else:
+        elif event is not None:
             if event == signal.SIGTERM and deadline is None:
                 deadline = time.monotonic() + stop_timeout
-            send(signal.SIGSTOP if event in TERMINAL_STOPS else event, child, group=True)
+            number = signal.SIGSTOP if event in TERMINAL_STOPS else event
+            supervisor.send(number, child, group=True)
+        elif deadline is not None:
+            supervisor.end_all(deadline)
+            killed = supervisor.wait_for(child, deadline)
+            return killed.code if killed else KILLED
 
 
 def idle(supervisor: Supervisor) -> int:

@@ -6,10 +6,11 @@ with what the server prints at the same moment.
 """
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
+FORMATS = ("console", "json", "logfmt")
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -24,6 +25,12 @@ class Log:
         self._level = LEVELS[level]
         self._descriptor = descriptor
         self._logger: Any = None
+
+    @classmethod
+    def asked_for(cls, environment: Mapping[str, str], descriptor: int) -> "Log":
+        """Return a log in the format that `environment` asks for, if it is one that there is."""
+        wanted = environment.get("LOG_FORMAT", "").lower()
+        return cls(wanted if wanted in FORMATS else FORMATS[0], descriptor=descriptor)
 
     def info(self, event: str, **values: Any) -> None:
         """Say what happens."""

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -146,7 +146,7 @@ class Supervisor:
         if pid in self._ours:
             _send(number, pid, group=group)
 
-    def is_asked_for(self, signals: Set[int]) -> bool:
+    def is_asked_for(self, signals: frozenset[int]) -> bool:
         """Tell whether one of `signals` has come and was not acted on, or is about to be taken."""
         return bool((self.passed_over | signal.sigpending()) & signals)
 

@@ -1,0 +1,28 @@
+"""Spawns helpers under our supervisor while orphans storm, and says how each was seen to end.
+
+Arguments: the interpreter, this folder, how many.
+"""
+
+import os
+import sys
+
+from member_entrypoint.supervisor import Ended, Supervisor
+
+
+def main() -> int:
+    """Run helpers one after the other that end with 7."""
+    supervisor = Supervisor()
+    python, folder, number = sys.argv[1:]
+    environment = dict(os.environ)
+    storm = supervisor.spawn([python, "-I", f"{folder}/storm.py"], environment)
+    for _ in range(int(number)):
+        supervisor.spawn(["sh", "-c", "exit 7"], environment)
+        while not isinstance(event := supervisor.wait(), Ended):
+            pass
+    supervisor.send(9, storm)
+    supervisor.wait_for(storm)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

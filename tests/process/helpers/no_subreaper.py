@@ -1,0 +1,14 @@
+"""Our program without the step that makes it a child subreaper: what the tests must notice."""
+
+from member_entrypoint import supervisor
+from member_entrypoint.__main__ import main
+
+
+def _nothing() -> None:
+    pass
+
+
+supervisor._become_subreaper = _nothing
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,20 @@
+"""Says the number of each signal that it gets; ends when it has got the one that is its argument."""
+
+import signal
+import sys
+
+WATCHED = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+
+
+def main() -> int:
+    """Print numbers."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    last = int(sys.argv[1])
+    number = 0
+    while number != last:
+        number = signal.sigwait(WATCHED)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,69 @@
+"""Fixtures that run our programs as PID 1 and as plain processes, with a fake release."""
+
+from __future__ import annotations
+
+import sysconfig
+import venv
+from typing import TYPE_CHECKING
+
+import pytest
+from processes import BUILDER, MEMBER, ROOT, Machine, Mode, Program
+from releases import FakeRelease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Provide an interpreter that finds our packages and theirs without an import hook.
+
+    An editable installation has one, which costs time and memory that images do not pay.
+    """
+    folder = tmp_path_factory.mktemp("python")
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    site = next(folder.glob("lib/python3*/site-packages"))
+    (site / "ours.pth").write_text(f"{ROOT}\n{sysconfig.get_path('purelib')}\n")
+    return folder / "bin" / "python3"
+
+
+@pytest.fixture
+def machine(python: Path, tmp_path: Path) -> Iterator[Machine]:
+    """Provide what starts our programs; all that was started is ended afterwards."""
+    made = Machine(python, tmp_path)
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(Program(MEMBER, Mode.PID_1), id="member-pid1"),
+        pytest.param(Program(MEMBER, Mode.SUBREAPER), id="member-subreaper"),
+        pytest.param(Program(BUILDER, Mode.PID_1), id="builder-pid1"),
+    ]
+)
+def init(request: pytest.FixtureRequest) -> Program:
+    """Multiply a test of a command over the programs that run one, and over the modes."""
+    program: Program = request.param
+    return program
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(Program(MEMBER, Mode.PID_1), id="pid1"),
+        pytest.param(Program(MEMBER, Mode.SUBREAPER), id="subreaper"),
+    ]
+)
+def member(request: pytest.FixtureRequest) -> Program:
+    """Multiply a test of the server over the modes."""
+    program: Program = request.param
+    return program
+
+
+@pytest.fixture
+def release(tmp_path: Path, python: Path) -> FakeRelease:
+    """Provide the root folder of an image with a release whose VM does as it is told."""
+    return FakeRelease(tmp_path / "root", python)

@@ -1,0 +1,66 @@
+"""Releases that misbehave on purpose: their VM is a script that does as the environment says."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from processes import HELPERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "chat-2"
+NODE = f"mongooseim@{HOST}"
+PRIMARY = "mongooseim@chat-1"
+PRISTINE = {
+    "vm.args": "-sname mongooseim\n-setcookie sample\n",
+    "app.config": "[].\n",
+    "mongooseim.toml": "",
+}
+
+
+class FakeRelease:
+    """The root folder of a member image, with such a release in it."""
+
+    def __init__(self, root: Path, python: Path) -> None:
+        """Lay it out as installing a release does."""
+        self.root = root
+        places = root / "usr/lib"
+        release = places / "mongooseim-image"
+        self.status_file = root / "run/mongooseim/var/status"
+        scripts = {
+            "bin/mongooseim": f'exec {python} -I {HELPERS / "vm.py"} "$@"',
+            "bin/mongooseimctl": f". {HELPERS / 'ctl.sh'}",
+            "erts-1/bin/erl": 'echo "answer ${FAKE_ERL:-[]}"',
+        }
+        for name, body in scripts.items():
+            self._write(release / name, f"#!/bin/bash\n{body}\n", 0o755)
+        self._write(release / "releases/start_erl.data", "1 1\n")
+        for name, text in PRISTINE.items():
+            self._write(release / "etc.pristine" / name, text)
+        for folder in ("run/mongooseim", "var/lib/mongooseim", "var/log/mongooseim", "etc"):
+            (root / folder).mkdir(parents=True)
+        (release / "etc").symlink_to(root / "run/mongooseim/etc")
+        (release / "var").symlink_to(root / "run/mongooseim/var")
+        (release / "log").symlink_to(root / "var/log/mongooseim")
+        (places / "mongooseim").symlink_to("mongooseim-image")
+        (root / "etc/hosts").write_text(f"127.0.0.1 {HOST}\n")
+        (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+
+    def environment(self, vm: str = "", **variables: str) -> dict[str, str]:
+        """Return the environment of a lone member; `vm` is what its VM shall do."""
+        return {
+            "ENTRYPOINT_ROOT": str(self.root),
+            "HOSTNAME": HOST,
+            "JOIN_CLUSTER": "false",
+            "FAKE_VM": vm,
+            "FAKE_STATUS": str(self.status_file),
+            **variables,
+        }
+
+    @staticmethod
+    def _write(path: Path, text: str, mode: int = 0o644) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        os.chmod(path, mode)
