@@ -17,7 +17,7 @@ def main() -> int:
     storm = supervisor.spawn([python, "-I", f"{folder}/storm.py"], environment)
     for _ in range(int(number)):
         supervisor.spawn(["sh", "-c", "exit 7"], environment)
-        while not isinstance(event := supervisor.wait(), Ended):
+        while not isinstance(supervisor.wait(), Ended):
             pass
     supervisor.send(9, storm)
     supervisor.wait_for(storm)

@@ -8,7 +8,7 @@ def _nothing() -> None:
     pass
 
 
-supervisor._become_subreaper = _nothing
+supervisor._become_subreaper = _nothing  # noqa: SLF001 - what is broken on purpose
 
 if __name__ == "__main__":
     raise SystemExit(main())

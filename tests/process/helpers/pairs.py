@@ -16,7 +16,7 @@ def main() -> int:
     supervisor = Supervisor()
     for _ in range(int(sys.argv[1])):
         supervisor.spawn(["sh", "-c", PAIR], dict(os.environ))
-        while not isinstance(event := supervisor.wait(), Ended):
+        while not isinstance(supervisor.wait(), Ended):
             pass
     return 0
 

@@ -1,4 +1,4 @@
-"""Says the number of each signal that it gets; ends when it has got the one that is its argument."""
+"""Says the number of each signal that it gets; ends at the one that is its argument."""
 
 import signal
 import sys
