@@ -38,6 +38,9 @@ def main() -> int:
     except BuildError as error:
         report(asked, output, error)
         return error.status
+    except BaseException:
+        output.say("build failed")  # by a mistake of ours: the traceback follows
+        raise
     output.say(f"{tarball} is ready")
     return 0
 

@@ -19,7 +19,8 @@ def check_links(release: Path, source: Path, check_stop: Callable[[], None]) -> 
     Raises `TarballError` that names the first that is not; `check_stop` is called now and then.
     """
     inside = Path(os.path.realpath(source))
-    _check_folder(release, release, inside, (), check_stop)
+    status = release.stat()
+    _check_folder(release, release, inside, ((status.st_dev, status.st_ino),), check_stop)
 
 
 def _check_folder(

@@ -45,7 +45,8 @@ class Mask:
         """Return where an endless line can be cut so that no credential is cut in two."""
         cut = max(0, len(data) - HELD_BACK)
         for match in self._pattern.finditer(data):
-            if match.start() - LONGEST_LEAD < cut < match.end():
+            # The end counts too: only the "@" after it tells that it is one.
+            if match.start() - LONGEST_LEAD < cut <= match.end():
                 return max(0, match.start() - LONGEST_LEAD)
         return cut
 

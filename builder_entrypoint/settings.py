@@ -124,9 +124,9 @@ def _file_name(variable: str, environment: Mapping[str, str], errors: list[str])
         "begins with a dot or a hyphen: a letter, a digit or _ is allowed": value[0] in ".-"
         and variable != "ARCH",
     }
-    errors.extend(
-        f"{variable}={shown(value)} {problem}" for problem, found in problems.items() if found
-    )
+    problem = next((problem for problem, found in problems.items() if found), None)
+    if problem:
+        errors.append(f"{variable}={shown(value)} {problem}")
     return value
 
 

@@ -6,11 +6,13 @@ with what the server prints at the same moment.
 """
 
 import os
+import select
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 FORMATS = ("console", "json", "logfmt")
+PATIENCE = 1.0
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -69,16 +71,28 @@ class Log:
 
 
 class _Descriptor:
-    """What structlog calls a logger: writes each line to a file descriptor, at once."""
+    """What structlog calls a logger: writes each line to a file descriptor, at once.
+
+    A line that cannot be written, because nobody reads the pipe, is dropped after a moment: a stop
+    must not wait for a reader.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._patience = PATIENCE
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
 
     def write(self, line: str) -> None:
         data = line.encode(errors="backslashreplace") + b"\n"
         try:
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                if not self._poll.poll(self._patience * 1000):
+                    self._patience = 0.0
+                    return
+                # A pipe that is ready has room for this much: pipe(7).
+                data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
+            self._patience = PATIENCE
         except OSError:
             # Whoever read our output is gone. The server matters more than our words about it.
             return

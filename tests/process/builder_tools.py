@@ -197,7 +197,7 @@ class Workshop:
 
     def build(self, *arguments: str, prefix: tuple[str, ...] = (), **variables: str) -> Result:
         """Build, and wait for the end."""
-        return self.finish(self.start(*arguments, prefix=prefix, **variables))
+        return self.finish(self.start(*arguments, prefix=prefix, stdout=None, **variables))
 
     def tarballs(self) -> list[Path]:
         """Return whatever lies in the folder for tarballs, the log and the cache left out."""

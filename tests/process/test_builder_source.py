@@ -69,7 +69,7 @@ def test_credentials_in_the_address_are_nowhere(
     workshop: Workshop, repository: Repository, private: GitServer
 ) -> None:
     """Not in the output, the log, the description, the version file or the cache."""
-    repository.make("@echo secret is $(SECRET)", "@git remote -v")
+    repository.make("@echo secret is $(SECRET)", "@grep me: .git/config || echo nobody there")
     address = f"http://me:{IN_URL}@{private.address}/sample"
     result = workshop.build("p", address, "master", SECRET=PASSWORD)
     masked = f"http://***@{private.address}/sample"
@@ -77,6 +77,7 @@ def test_credentials_in_the_address_are_nowhere(
     version = content(result.tarball)["mongooseim/version"].decode()
     assert version.startswith(f"p-master-{masked}\n")
     assert "secret is ***" in result.lines
+    assert "nobody there" in result.lines
     assert not any(secret in result.output for secret in (PASSWORD, IN_URL))
     assert_nowhere(workshop, PASSWORD, IN_URL)
 
@@ -115,6 +116,7 @@ def test_without_credentials_nobody_is_asked(workshop: Workshop, private: GitSer
     assert result.status == 1
     assert "clone failed" in result.said[-2]
     assert "could not read Username" in result.said[-2]
+    assert "terminal prompts disabled" in result.said[-2]
 
 
 def test_builds_over_ssh_with_a_key(workshop: Workshop, repository: Repository) -> None:
@@ -234,9 +236,15 @@ def damage_configuration(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [damage_objects, remove_objects, damage_head, damage_configuration]
+    ("damage", "name"),
+    [
+        (damage_objects, "master"),
+        (damage_objects, "hash"),
+        (remove_objects, "hash"),
+        (damage_head, "master"),
+        (damage_configuration, "master"),
+    ],
 )
-@pytest.mark.parametrize("name", ["master", "hash"])
 def test_damaged_cache_is_made_anew(
     workshop: Workshop, repository: Repository, damage: object, name: str
 ) -> None:

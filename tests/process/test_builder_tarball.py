@@ -86,9 +86,6 @@ def test_every_file_that_a_link_leads_to_is_packed(
     workshop: Workshop, repository: Repository
 ) -> None:
     """Links to files and folders of the build, and to files that all may read, are followed."""
-    shared = workshop.folder / "shared"
-    shared.mkdir()
-    (shared / "file").write_text("shared\n")
     repository.make(
         f"@ln -s mongooseim {RELEASE}/bin/mim",
         f"@ln -s ../../../../hello {RELEASE}/source",
@@ -107,6 +104,7 @@ def test_every_file_that_a_link_leads_to_is_packed(
     [
         ("ln -s /etc/shadow {0}/keys", "mongooseim/keys leads to /etc/shadow"),
         ("ln -s secrets {0}/etc; ln -s $(HOME)/private {0}/secrets", "not everybody may read it"),
+        ("ln -s $(HOME)/private/key {0}/key", "mongooseim/key leads to"),
         ("ln -s nowhere {0}/dangling", "mongooseim/dangling is a link to nowhere"),
         ("ln -s me {0}/me", "mongooseim/me is a link to me, which cannot be followed"),
         ("ln -s .. {0}/bin/up", "mongooseim/bin/up leads back to a folder that it is in"),

@@ -74,6 +74,17 @@ def test_pieces_are_masked_like_the_whole(
     assert result == mask.data(whole)
 
 
+@pytest.mark.parametrize("secret", [SECRET, b"https://you:" + b"p" * 40 + b"@host"])
+def test_no_credential_is_cut_in_two(secret: bytes) -> None:
+    """Wherever in an endless line a credential is, the part that is shown first has all or none."""
+    mask = Mask(f"https://me:{SECRET.decode()}@host/x")
+    for after in range(HELD_BACK - 2 * len(secret), HELD_BACK + 2 * len(secret)):
+        stream = MaskedStream(mask)
+        whole = b"x" * 2 * HELD_BACK + b"/" + secret + b"/" + b"y" * after
+        result = stream.feed(whole) + stream.feed(b"z\n")
+        assert result == mask.data(whole + b"z\n")
+
+
 def test_endless_lines_are_passed_on() -> None:
     """A line without an end takes no more than a few kilobytes of memory."""
     stream = MaskedStream(Mask())

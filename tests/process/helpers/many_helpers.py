@@ -16,11 +16,14 @@ def main() -> int:
     environment = dict(os.environ)
     storm = supervisor.spawn([python, "-I", f"{folder}/storm.py"], environment)
     for _ in range(int(number)):
-        supervisor.spawn(["sh", "-c", "exit 7"], environment)
-        while not isinstance(supervisor.wait(), Ended):
+        helper = supervisor.spawn(["sh", "-c", "exit 7"], environment)
+        while not isinstance(event := supervisor.wait(), Ended):
             pass
+        print("helper" if event.pid == helper else "another", event.how, flush=True)
     supervisor.send(9, storm)
-    supervisor.wait_for(storm)
+    ended = supervisor.wait_for(storm)
+    assert ended is not None
+    print(f"storm {ended.how}", flush=True)
     return 0
 
 

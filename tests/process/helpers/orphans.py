@@ -15,6 +15,7 @@ def main() -> int:
                 time.sleep(lives)
             os._exit(0)
         os.waitpid(child, 0)
+    print("all orphans are made", flush=True)
     return 0
 
 

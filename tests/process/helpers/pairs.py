@@ -15,9 +15,10 @@ def main() -> int:
     """Say how each was seen to end."""
     supervisor = Supervisor()
     for _ in range(int(sys.argv[1])):
-        supervisor.spawn(["sh", "-c", PAIR], dict(os.environ))
-        while not isinstance(supervisor.wait(), Ended):
+        child = supervisor.spawn(["sh", "-c", PAIR], dict(os.environ))
+        while not isinstance(event := supervisor.wait(), Ended):
             pass
+        print("child" if event.pid == child else "another", event.how, flush=True)
     return 0
 
 

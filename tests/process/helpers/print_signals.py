@@ -9,10 +9,12 @@ WATCHED = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 def main() -> int:
     """Print numbers."""
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    print("ready", flush=True)
     last = int(sys.argv[1])
     number = 0
     while number != last:
         number = signal.sigwait(WATCHED)
+        print(f"got {number}.", flush=True)
     return 0
 
 

@@ -34,16 +34,18 @@ def main() -> int:
         os.posix_spawn(command[0], command, os.environ, setsid=True, setsigmask=())
     if "late-ears" not in words:
         say_status("starting" if "booting" in words else "started")
+    print("vm is up", flush=True)
     told = 0
     while True:
         number = signal.sigwait(waited_for)
         if "print" in words:
-            pass
+            print(f"vm got {number}", flush=True)
         if number != signal.SIGTERM:
             continue
         told += 1
         if "deaf" in words or ("late-ears" in words and told < TOLD_BEFORE_IT_HEARS):
             continue
+        print(f"vm ends, told {told} times", flush=True)
         return int(words.get("stops-with", "0"))
 
 
