@@ -92,7 +92,7 @@ def choose(places: release.Places) -> None:
 
 
 def _unpack(tarball: str, folder: str) -> None:
-    with tarfile.open(tarball) as archive:
+    with tarfile.open(tarball, "r:gz") as archive:
         members = archive.getmembers()
         links = {entry.name.rstrip("/") for entry in members if entry.issym()}
         for entry in members:

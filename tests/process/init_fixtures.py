@@ -38,27 +38,23 @@ def machine(python: Path, tmp_path: Path) -> Iterator[Machine]:
         made.clean()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(Program(MEMBER, Mode.PID_1), id="member-pid1"),
-        pytest.param(Program(MEMBER, Mode.SUBREAPER), id="member-subreaper"),
-        pytest.param(Program(BUILDER, Mode.PID_1), id="builder-pid1"),
-    ]
-)
-def init(request: pytest.FixtureRequest) -> Program:
-    """Multiply a test of a command over the programs that run one, and over the modes."""
+MODES = [
+    pytest.param(Program(MEMBER, Mode.PID_1), id="pid1"),
+    pytest.param(Program(MEMBER, Mode.SUBREAPER), id="subreaper"),
+]
+BUILDER_TOO = [*MODES, pytest.param(Program(BUILDER, Mode.PID_1), id="builder-pid1")]
+
+
+@pytest.fixture(params=MODES)
+def member(request: pytest.FixtureRequest) -> Program:
+    """Multiply a test of the member's program over the modes."""
     program: Program = request.param
     return program
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(Program(MEMBER, Mode.PID_1), id="pid1"),
-        pytest.param(Program(MEMBER, Mode.SUBREAPER), id="subreaper"),
-    ]
-)
-def member(request: pytest.FixtureRequest) -> Program:
-    """Multiply a test of the server over the modes."""
+@pytest.fixture(params=BUILDER_TOO)
+def init(request: pytest.FixtureRequest) -> Program:
+    """Multiply a test of a command over the modes, and the two programs that run commands."""
     program: Program = request.param
     return program
 

@@ -184,11 +184,14 @@ def test_failed_build_leaves_an_existing_tarball_alone(
     repository.make("@exit 1")
     assert workshop.build("p", repository.url, "master", TARBALL_NAME="mim").status == 1
     assert {path: path.read_bytes() for path in workshop.tarballs()} == before
+    opened = workshop.folder / "opened"
+    os.link(tarball, opened)
     repository.make("@echo new > _build/prod/rel/mongooseim/new")
     assert workshop.build("p", repository.url, "master", TARBALL_NAME="mim").tarball == tarball
     after = {path: path.read_bytes() for path in workshop.tarballs()}
     assert after.keys() == before.keys()
     assert all(after[path] != before[path] for path in before)
+    assert opened.read_bytes() == before[tarball], "whoever reads the old one has it whole"
 
 
 def test_tarball_name_is_taken_by_a_folder(workshop: Workshop, repository: Repository) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def test_idle_for_ten_seconds_without_a_single_wake_up(
     }
     for running in watched.values():
         running.wait_until_signals_count()
-        eventually(lambda pid=running.pid: at_rest(pid), "it sleeps")
+        eventually(partial(at_rest, running.pid), "it sleeps")
     with subprocess.Popen([tool("tini"), "-s", "--", "sleep", "1000"]) as tini:
         before = {name: wake_ups(running.pid) for name, running in watched.items()}
         tini_before = wake_ups(tini.pid)
@@ -106,7 +107,7 @@ def test_memory_while_idle_is_near_that_of_a_bare_interpreter(
     builder = machine.start(Program(BUILDER, Mode.PID_1))
     for running in (server, command_init, builder):
         running.wait_until_signals_count()
-        eventually(lambda pid=running.pid: at_rest(pid), "it sleeps")
+        eventually(partial(at_rest, running.pid), "it sleeps")
         assert resident(running.pid) < MORE_THAN_BARE * measured["bare"], measured
         assert resident(running.pid) < measured["full"], measured
 

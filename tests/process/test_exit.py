@@ -29,11 +29,11 @@ def test_the_exit_status_of_the_child_is_ours(machine: Machine, init: Program, s
 
 @pytest.mark.parametrize("name", ["HUP", "QUIT", "KILL", "TERM"])
 def test_the_death_of_the_child_by_a_signal_is_told(
-    machine: Machine, init: Program, name: str
+    machine: Machine, member: Program, name: str
 ) -> None:
     """By 128 and the signal's number."""
     expected = 128 + signal.Signals[f"SIG{name}"]
-    assert machine.run(init, ["sh", "-c", f"kill -{name} $$"]) == (expected, "")
+    assert machine.run(member, ["sh", "-c", f"kill -{name} $$"]) == (expected, "")
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_a_requested_stop_gives_the_status_of_the_child(machine: Machine, init: 
 
 
 def test_the_end_comes_when_all_are_gone_and_not_at_a_deadline(
-    machine: Machine, init: Program
+    machine: Machine, member: Program
 ) -> None:
     """What the child leaves behind is told to end; as soon as it has, so do we."""
     trap = 'trap "sleep 0.2; echo left >&2; exit" TERM'
     left = f"setsid sh -c '{trap}; echo up; while :; do sleep 0.1; done'"
     environment = {"STOP_TIMEOUT": str(FAR)}
     running = machine.start(
-        init, ["sh", "-c", f"{left} & read x; exit 6"], environment=environment, stdin=-1
+        member, ["sh", "-c", f"{left} & read x; exit 6"], environment=environment, stdin=-1
     )
     running.wait_for_output("up")
     stdin = running.launcher.stdin

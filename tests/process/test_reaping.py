@@ -40,9 +40,9 @@ def test_orphans_are_reaped_while_the_child_runs(machine: Machine, init: Program
     assert status_of(running.child())["Name"] == "sleep"
 
 
-def test_a_thousand_orphans_leave_no_zombie(machine: Machine, init: Program) -> None:
+def test_a_thousand_orphans_leave_no_zombie(machine: Machine, member: Program) -> None:
     """However many end, and whenever they do."""
-    running = machine.start(init, orphans(machine, ORPHANS, 0.0, "exec sleep 1000"))
+    running = machine.start(member, orphans(machine, ORPHANS, 0.0, "exec sleep 1000"))
     running.wait_for_output("all orphans are made")
     eventually(lambda: len(children_of(running.pid)) == 1, "only the child is left")
     assert zombies_of(running.pid) == []
@@ -59,11 +59,11 @@ def test_a_child_and_an_orphan_that_end_at_once_never_hang_the_loop(
 
 
 def test_a_command_and_its_orphan_that_end_at_once_give_the_status(
-    machine: Machine, init: Program
+    machine: Machine, member: Program
 ) -> None:
     """The same with whole programs, from the start to the end of each."""
     for _ in range(10):
-        status, output = machine.run(init, ["sh", "-c", "(sleep 0.01 &); sleep 0.01; exit 3"])
+        status, output = machine.run(member, ["sh", "-c", "(sleep 0.01 &); sleep 0.01; exit 3"])
         assert (status, output) == (3, "")
 
 
@@ -79,13 +79,15 @@ def test_the_status_of_a_helper_is_right_however_busy_the_reaper(
     assert running.output().splitlines() == expected
 
 
-def test_a_signal_with_a_high_number_comes_through_a_storm(machine: Machine, init: Program) -> None:
+def test_a_signal_with_a_high_number_comes_through_a_storm(
+    machine: Machine, member: Program
+) -> None:
     """The kernel hands out the lowest number first; SIGCHLD must not hold back what is above."""
     script = (
         f'trap "exit 5" USR2; trap "echo resized" WINCH; {machine.python} -I '
         f"{HELPERS / 'storm.py'} & while :; do wait; done"
     )
-    running = machine.start(init, ["bash", "-c", f"{script}"])
+    running = machine.start(member, ["bash", "-c", f"{script}"])
     eventually(lambda: status_of(running.child()).get("Name") == "bash", "the child runs")
     eventually(lambda: children_of(running.child()), "the storm has begun")
     running.send(28)

@@ -118,11 +118,11 @@ def test_server_what_the_vm_leaves_behind_is_ended_too(
 
 
 def test_a_stopped_leftover_is_told_to_end_all_the_same(
-    machine: Machine, init: Program, mark: str
+    machine: Machine, member: Program, mark: str
 ) -> None:
     """One that SIGSTOP holds cannot act on SIGTERM until it is let go."""
     script = f"setsid sleep {mark} & kill -STOP $!; echo ready; exit 2"
-    running = machine.start(init, ["sh", "-c", script], environment={"STOP_TIMEOUT": FAR})
+    running = machine.start(member, ["sh", "-c", script], environment={"STOP_TIMEOUT": FAR})
     assert running.wait() == 2
     assert named(mark) == []
 

@@ -1,0 +1,135 @@
+"""`docker stop` at awkward moments, and the image used as an init for any command."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from containers import docker_result
+
+if TYPE_CHECKING:
+    from containers import Cluster, Container
+
+GRACE = 60
+"""What `docker stop` allows (seconds): killed after that."""
+PROMPT = 15
+"""What a stop may take on a busy machine (seconds); it takes less than 2 and the VM's own stop."""
+NEVER_UP = {"ERL_FLAGS": "-mongooseim boot_delay_ms 600000"}
+TRIES = 5
+
+
+def stop(container: Container) -> None:
+    """Stop a container; it must end by itself, soon, with 0."""
+    took = container.stop(grace=GRACE)
+    assert took < PROMPT, f"{took:.1f} s\n{container.logs()}"
+    assert container.exit_status() == 0
+
+
+def test_stop_while_joining(cluster: Cluster) -> None:
+    """In the middle of `join_cluster`, both VMs being up."""
+    cluster.run("mongooseim-1").wait_for_log("MongooseIM started")
+    for _ in range(TRIES):
+        member = cluster.run("mongooseim-2")
+        member.wait_for(partial(joins, member), what="join_cluster that runs")
+        stop(member)
+        if "Clustered mongooseim@mongooseim-2" not in member.logs():
+            return
+        member.remove()
+    raise AssertionError(f"the join was over before each of {TRIES} stops")
+
+
+def joins(member: Container) -> bool:
+    """Tell whether a member joins right now."""
+    return "join_cluster" in docker_result("top", member.name, "-o", "pid,args").stdout
+
+
+def test_stop_while_waiting_for_a_primary_that_does_not_exist(cluster: Cluster) -> None:
+    """No VM runs yet, and none is started."""
+    member = cluster.run("mongooseim-2")
+    member.wait_for_log("waiting for mongooseim@mongooseim-1")
+    stop(member)
+    assert "stopped before MongooseIM was started" in member.logs()
+    assert "Exec: " not in member.logs()
+
+
+def test_stop_while_the_vm_boots(cluster: Cluster) -> None:
+    """From its first moment, when it drops signals, to the start of its applications."""
+    member = cluster.run("mongooseim-1", env=NEVER_UP)
+    member.wait_for_log("Exec: ")
+    stop(member)
+    for moment in (0.0, 0.2, 0.8):
+        member.start()
+        # Where the boot is then is another matter on each machine: all of them must do.
+        time.sleep(moment)
+        stop(member)
+    assert "MongooseIM started" not in member.logs()
+
+
+def test_a_command_gives_its_exit_status(member_image: str) -> None:
+    """`docker run --rm IMAGE sh -c 'exit 7'` gives 7."""
+    assert docker_result("run", "--rm", member_image, "sh", "-c", "exit 7").returncode == 7
+
+
+def test_a_command_reads_standard_input(member_image: str) -> None:
+    """`echo exit 5 | docker run -i --rm IMAGE sh` ends."""
+    done = docker_result("run", "-i", "--rm", member_image, "sh", stdin="exit 5\n")
+    assert done.returncode == 5
+
+
+def test_a_command_that_does_not_exist_is_named(member_image: str) -> None:
+    """One line on standard error, and the status of a shell."""
+    done = docker_result("run", "--rm", member_image, "no-such-command")
+    assert done.returncode == 127
+    assert done.stderr.count("\n") == 1
+    assert "no-such-command: command not found" in done.stderr
+
+
+def test_a_shell_on_a_terminal_has_job_control(member_image: str) -> None:
+    """`docker run -it IMAGE bash`: ^Z stops a job, ^C ends it with 130."""
+    ours, theirs = pty.openpty()
+    command = ["docker", "run", "-it", "--rm", "--env=PS1=% ", member_image]
+    with subprocess.Popen(
+        [*command, "bash", "--norc"], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = ""
+        for awaited, typed in (
+            (r"% ", "sleep 1000 & wait\n"),
+            (r"\[1\] \d+", "\x03"),
+            (r"% ", "kill %1; sleep 1001 | cat\n"),
+            (r"1001 \| cat\r\n", ""),
+        ):
+            shown += show(ours, awaited)
+            os.write(ours, typed.encode())
+        assert "no job control" not in shown
+        # Whether the job is in the foreground yet cannot be seen from here: ^Z until it is stopped.
+        while not re.search("Stopped", shown):
+            os.write(ours, b"\x1a")
+            shown += show(ours, r"Stopped|\^Z")
+        os.write(ours, b"fg\n")
+        shown = show(ours, r"sleep 1001 \| cat\r\n")
+        while not shown.endswith("% "):
+            os.write(ours, b"\x03")
+            shown += show(ours, r"% |\^C")
+        os.write(ours, b"exit $?\n")
+        status = process.wait(PROMPT)
+    os.close(ours)
+    assert status == 130
+
+
+def show(terminal: int, pattern: str) -> str:
+    """Return what a terminal shows until `pattern` has come."""
+    deadline = time.monotonic() + PROMPT
+    shown = ""
+    while not re.search(pattern, shown):
+        left = deadline - time.monotonic()
+        assert left > 0, f"no {pattern!r} in {shown!r}"
+        if select.select([terminal], [], [], left)[0]:
+            shown += os.read(terminal, 4096).decode(errors="replace")
+    return shown
