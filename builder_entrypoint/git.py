@@ -23,6 +23,8 @@ _CONFIGURATION = (
     *("-c", "gc.autoDetach=false"),
     *("-c", "maintenance.autoDetach=false"),
     *("-c", "advice.detachedHead=false"),
+    # Nobody reads them; and for the e-mail address in them git asks the name server who we are.
+    *("-c", "core.logAllRefUpdates=false"),
 )
 
 

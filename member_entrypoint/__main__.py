@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from member_entrypoint import configuration, init, member, settings
-from member_entrypoint.cluster import decide, waits_before_start
+from member_entrypoint.cluster import decide, has_schema, other_nodes_on_disk, waits_before_start
 from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
@@ -21,9 +21,11 @@ from member_entrypoint.release import OF_THE_IMAGE, Places
 from member_entrypoint.supervisor import Ended, Supervisor, signal_name
 
 SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
+LEAVE = ["leave"]
 NEED_THE_NODE = ("mongooseim", "mongooseimctl")
 INTERNAL_ERROR = 70
 TELL_AGAIN = 0.25
+STOPPING_TAKES = 10.0
 # What our own helpers end with once they have said why.
 EXPLAINED = {
     error.status for error in (ClusteringError, ConfigurationError, StartError, TryAgainError)
@@ -57,6 +59,9 @@ def main() -> int:
     environment = settings.environment()
     command = sys.argv[1:]
     try:
+        if command == LEAVE:
+            deadline = time.monotonic() + settings.read(environment).stop_timeout
+            return run_command(supervisor, _worker("leave", deadline), environment)
         if command:
             return run_command(supervisor, command, environment)
         return run_server(supervisor, environment)
@@ -106,7 +111,7 @@ def live(
     if supervisor.is_asked_for(init.STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([mine.release.start_script, *SERVER_ARGUMENTS], environment)
-    return Service(supervisor, mine, vm).run(_worker("settle", deadline), environment)
+    return Service(supervisor, mine, vm, environment).run(_worker("settle", deadline))
 
 
 def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role: bool) -> Member:
@@ -121,8 +126,27 @@ def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role
     if os.path.exists(places.tarball) or places.release_name not in {"", OF_THE_IMAGE}:
         run_helper(supervisor, _worker("choose-release", 0.0), environment)
     mine = member.describe(environment, full_name, with_role=with_role)
+    if with_role:
+        refuse_another_nodes_data(mine)
     configuration.write(mine.release, mine.places, mine.settings, mine.node)
     return mine
+
+
+def refuse_another_nodes_data(mine: Member) -> None:
+    """See that the node does not start empty beside the data of another name, unless told to.
+
+    Raises `ConfigurationError` naming both. That is what a changed host name looks like.
+    """
+    if mine.settings.node_renamed != "refuse" or has_schema(mine.places, mine.node):
+        return
+    others = other_nodes_on_disk(mine.places)
+    if others:
+        raise ConfigurationError(
+            f"this node is {mine.node}, but the volume {mine.places.data} has the data of "
+            f"{', '.join(others)}; give the container its old host name, or set NODE_NAME and "
+            "NODE_HOST, or give it another volume, or set NODE_RENAMED=start-empty to start "
+            "without these data"
+        )
 
 
 def _worker(task: str, deadline: float) -> list[str]:
@@ -151,7 +175,12 @@ def run_helper(
         if isinstance(event, Ended) and event.pid == helper:
             break
         if event in init.STOP_SIGNALS:
-            supervisor.end_all(time.monotonic() + grace)
+            deadline = time.monotonic() + grace
+            if grace:
+                # Itself and what it runs now, but not what it starts to clean up after itself.
+                supervisor.send(signal.SIGTERM, helper, group=True)
+                supervisor.wait_for(helper, deadline)
+            supervisor.end_all(deadline)
             raise StopRequestedError(STOPPED_EARLY)
     if event.status != 0:
         raise HelperFailedError(command, event)
@@ -164,14 +193,17 @@ def run_helper(
 class Service:
     """A VM that serves, and how it comes to its end."""
 
-    def __init__(self, supervisor: Supervisor, mine: Member, vm: int) -> None:
+    def __init__(
+        self, supervisor: Supervisor, mine: Member, vm: int, environment: Mapping[str, str]
+    ) -> None:
         """Take over a VM that was just started."""
         self._supervisor = supervisor
         self._mine = mine
         self._vm = vm
+        self._environment = environment
         self._began = time.monotonic()
 
-    def run(self, settle: Sequence[str], environment: Mapping[str, str]) -> int:
+    def run(self, settle: Sequence[str]) -> int:
         """Serve until the VM ends or is to be stopped; return the exit status.
 
         `settle` is the command of the helper that sees the node become what it should be. Whatever
@@ -179,7 +211,7 @@ class Service:
         """
         helper = None
         try:
-            helper = self._supervisor.spawn(settle, environment)
+            helper = self._supervisor.spawn(settle, self._environment)
             return self._serve(helper, settle)
         except TryAgainError:
             raise
@@ -196,7 +228,10 @@ class Service:
                 if event.pid == helper and event.status != 0:
                     return self._failed(HelperFailedError(settle, event), helper)
             elif event in init.STOP_SIGNALS:
-                return self._stop(helper, signal_name(event))
+                deadline = time.monotonic() + self._mine.settings.stop_timeout
+                if self._mine.settings.leave_cluster_on_stop:
+                    helper = self._leave(helper, deadline)
+                return self._stop(helper, signal_name(event), deadline)
             elif event == signal.SIGUSR1:
                 self._supervisor.send(signal.SIGUSR1, self._vm)
 
@@ -214,10 +249,25 @@ class Service:
             raise TryAgainError
         return error.status
 
-    def _stop(self, helper: int | None, asked_by: str) -> int:
+    def _leave(self, helper: int, deadline: float) -> int:
+        """Have the node leave its cluster, in the time that the stop itself does not need.
+
+        Returns the helper's pid, which may still run when that time is over. That the node could
+        not leave is said by the helper, and keeps nobody from stopping it.
+        """
+        timeout = self._mine.settings.stop_timeout
+        until = deadline - min(STOPPING_TAKES, timeout / 2)
+        self._supervisor.send(signal.SIGKILL, helper, group=True)
+        leaving = self._supervisor.spawn(_worker("leave", until), self._environment)
+        if self._supervisor.wait_for(leaving, until) is None:
+            self._mine.log.warning("leaving the cluster takes too long, stopping all the same")
+        return leaving
+
+    def _stop(self, helper: int | None, asked_by: str, deadline: float | None = None) -> int:
         """Stop the VM and all that it leaves behind within STOP_TIMEOUT; return the status."""
         timeout = self._mine.settings.stop_timeout
-        deadline = time.monotonic() + timeout
+        if deadline is None:
+            deadline = time.monotonic() + timeout
         heard = self._can_hear()
         self._supervisor.send(signal.SIGTERM, self._vm)
         if helper is not None:

@@ -14,6 +14,7 @@ class Marker(Enum):
     NONE = "none"
     JOINING = "joining"
     JOINED = "joined"
+    LEFT = "left"
 
 
 class Facts(NamedTuple):
@@ -36,6 +37,7 @@ class Plan(Enum):
     """What a node does about its cluster."""
 
     ALONE = "run alone"
+    FOUND = "found a cluster, unless there is one already"
     PRIMARY = "run as the one that others join"
     MEMBER = "run as the member that it is"
     JOIN = "join the cluster"
@@ -43,15 +45,17 @@ class Plan(Enum):
     REFUSE = "not join, since data of its own would be lost"
 
 
-def decide(facts: Facts) -> Plan:
+def decide(facts: Facts) -> Plan:  # noqa: PLR0911 - a line for each case
     """Return the plan for `facts`: a pure function, whose table of cases is its test.
 
     Source: the contract, "Who is the primary, who joins, who runs".
     """
+    if facts.target is None and not facts.primary:
+        return Plan.ALONE
+    if not facts.has_schema or facts.marker in {Marker.JOINING, Marker.LEFT}:
+        return Plan.FOUND if facts.target is None else Plan.JOIN
     if facts.target is None:
-        return Plan.PRIMARY if facts.primary else Plan.ALONE
-    if not facts.has_schema or facts.marker is Marker.JOINING:
-        return Plan.JOIN
+        return Plan.PRIMARY
     if facts.marker is Marker.JOINED:
         return Plan.MEMBER
     if facts.schema_nodes is None:
@@ -63,7 +67,7 @@ def decide(facts: Facts) -> Plan:
 
 def waits_before_start(plan: Plan) -> bool:
     """Tell whether something has to be looked up before the VM may start."""
-    return plan in (Plan.JOIN, Plan.EXAMINE)
+    return plan in {Plan.JOIN, Plan.FOUND, Plan.EXAMINE}
 
 
 def has_schema(places: Places, node: str) -> bool:
@@ -71,18 +75,40 @@ def has_schema(places: Places, node: str) -> bool:
     return os.path.exists(os.path.join(places.mnesia(node), "schema.DAT"))
 
 
+def other_nodes_on_disk(places: Places) -> list[str]:
+    """Return the names of all nodes that have a Mnesia schema on the volume."""
+    try:
+        entries = sorted(os.listdir(places.data))
+    except FileNotFoundError:
+        return []
+    nodes = [entry.removeprefix("Mnesia.") for entry in entries if entry.startswith("Mnesia.")]
+    return [node for node in nodes if has_schema(places, node)]
+
+
 def _marker_file(places: Places, node: str) -> str:
     return os.path.join(places.data, f".cluster.{node}")
 
 
-def read_marker(places: Places, node: str) -> Marker:
-    """Return what the marker of `node` says; one that cannot be read counts as none."""
+def read_marker(places: Places, node: str) -> tuple[Marker, str]:
+    """Return what the marker of `node` says, and the other node that it names.
+
+    One that cannot be read counts as none.
+    """
     try:
         with open(_marker_file(places, node), encoding="utf-8", errors="replace") as file:
-            word = file.read(1000).split()[:1]
+            word, other = [*file.read(1000).split(), "", ""][:2]
     except OSError:
-        return Marker.NONE
-    return next((marker for marker in Marker if [marker.value] == word), Marker.NONE)
+        return Marker.NONE, ""
+    found = next((marker for marker in Marker if marker.value == word), Marker.NONE)
+    return found, other
+
+
+def forget_marker(places: Places, node: str) -> None:
+    """Remove the marker of `node`, if there is one."""
+    try:
+        os.unlink(_marker_file(places, node))
+    except FileNotFoundError:
+        return
 
 
 def write_marker(places: Places, node: str, marker: Marker, target: str) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 PORT = 4369
 NAMES_REQ = b"n"
+ALIVE2_REQ, HIDDEN, NOBODYS_PORT = b"x", 72, 1
 PORT_PLEASE2_REQ, PORT2_RESP = b"z", b"w"
 LONGEST_ANSWER = 1 << 20
 CHUNK = 65536
@@ -20,6 +21,23 @@ class Names(NamedTuple):
 
     names: tuple[str, ...] | None
     reason: str
+
+
+class Registration:
+    """A name held in the epmd of this host for as long as this is open; use it with `with`."""
+
+    def __init__(self, name: str, timeout: float = 3.0) -> None:
+        """Register `name` as a hidden node that nobody can connect to; raises OSError."""
+        encoded = name.encode()
+        request = struct.pack("!sHBBHHH", ALIVE2_REQ, NOBODYS_PORT, HIDDEN, 0, 6, 5, len(encoded))
+        request += encoded + b"\0\0"
+        self._connection = socket.create_connection(("127.0.0.1", PORT), timeout)
+        self._connection.sendall(struct.pack("!H", len(request)) + request)
+        self._connection.recv(CHUNK)
+
+    def close(self) -> None:
+        """Give the name up."""
+        self._connection.close()
 
 
 class NotRegisteredError(Exception):

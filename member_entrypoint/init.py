@@ -4,6 +4,7 @@ The member image runs with it the command that is given instead of the server; i
 builder image, where it idles when there is no command.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from member_entrypoint.supervisor import TERMINAL_STOPS, Ended, Supervisor
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 KILLED = 137
 IDLE_STOP_TIMEOUT = 5.0
+GUEST_GRACE = 0.5
+LOOK_AGAIN = 0.02
 BUILDER_STOP_TIMEOUT = 8.0
 
 
@@ -63,8 +66,43 @@ def idle(supervisor: Supervisor) -> int:
     """Reap what comes, until a stop is asked for; then end all that runs here."""
     while supervisor.wait() not in STOP_SIGNALS:
         pass
-    supervisor.end_all(time.monotonic() + IDLE_STOP_TIMEOUT)
+    deadline = time.monotonic() + IDLE_STOP_TIMEOUT
+    _end_guests(deadline)
+    supervisor.end_all(deadline)
     return 0
+
+
+def _end_guests(deadline: float) -> None:
+    """Let what `docker exec` runs here end before we do: with PID 1 the kernel kills all the rest.
+
+    Their parent is outside of the container, so they are no descendants of ours. SIGHUP is for
+    shells at a terminal, which take no notice of SIGTERM.
+    """
+    if os.getpid() != 1:
+        return  # not a container of our own: those are other people's processes
+    for number, seconds in ((signal.SIGTERM, GUEST_GRACE), (signal.SIGHUP, IDLE_STOP_TIMEOUT)):
+        until = min(deadline, time.monotonic() + seconds)
+        told: set[int] = set()
+        while guests := _guests():
+            for pid in guests - told:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            told |= guests
+            if time.monotonic() >= until:
+                break
+            time.sleep(LOOK_AGAIN)
+
+
+def _guests() -> set[int]:
+    """Return the processes without a parent in this container, zombies left out."""
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and name != "1":
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                state, parent = file.read().rpartition(b")")[2].split()[:2]
+                if parent == b"0" and state not in b"ZX":
+                    found.add(int(name))
+    return found
 
 
 def main() -> int:

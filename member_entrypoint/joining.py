@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from member_entrypoint import epmd, erlang, resolve
+from member_entrypoint import epmd, erlang, founding, resolve
 from member_entrypoint.errors import ClusteringError, StartError, TryAgainError
 from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
@@ -16,7 +16,7 @@ from member_entrypoint.terms import Atom, show
 
 DNS_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
-LONGEST_JOIN = 120.0
+LONGEST_JOIN = 60.0
 TRIES = 3
 
 
@@ -59,6 +59,7 @@ def wait_until_there(mine: Member, target: str, deadline: float) -> None:
     Raises `ClusteringError` when `deadline` has passed.
     """
     pauses = Pauses(deadline)
+    announcement = founding.Announcement(mine)
     while missing := whats_missing(mine, target):
         if pauses.over():
             raise ClusteringError(
@@ -67,7 +68,9 @@ def wait_until_there(mine: Member, target: str, deadline: float) -> None:
             )
         if pauses.time_to_speak(missing):
             mine.log.info(f"waiting for {target}", reason=missing, seconds_left=pauses.left())
+        announcement.make()
         pauses.pause()
+    announcement.take_back()
 
 
 def whats_missing(mine: Member, target: str) -> str:
@@ -118,6 +121,27 @@ def _running_nodes(mine: Member, node: str) -> list[str]:
     return [str(name) for name in answer]
 
 
+def remove_stale_entry(mine: Member, target: str, deadline: float) -> None:
+    """Have the cluster of `target` forget the node of our name that had the disk we lost.
+
+    A node that joins while the others still list it can hang in the join (seen with MongooseIM
+    6.8). That it cannot be removed is said, and no reason not to try the join.
+    """
+    timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
+    try:
+        known = mine.erlang.rpc(target, "mnesia", "system_info", [Atom("db_nodes")])
+        if mine.node not in [str(name) for name in known]:
+            return
+        mine.log.info(f"{target} lists {mine.node}, whose data are lost: removing that entry first")
+        arguments = [Atom("schema"), Atom(mine.node)]
+        answer = mine.erlang.rpc(target, "mnesia", "del_table_copy", arguments, timeout)
+        reason = "" if answer == ("atomic", "ok") else show(answer)[:300]
+    except erlang.RpcError as error:
+        reason = str(error)
+    if reason:
+        mine.log.warning(f"the entry of {mine.node} could not be removed", reason=reason)
+
+
 def join(mine: Member, target: str, deadline: float) -> None:
     """Join the cluster of `target`; return when its Mnesia counts us among its running nodes.
 
@@ -140,11 +164,33 @@ def join(mine: Member, target: str, deadline: float) -> None:
     raise TryAgainError(f"{mine.node} could not join {target}: {words}")
 
 
+def leave(mine: Member, deadline: float) -> None:
+    """Run MongooseIM's `leave_cluster`; raises `ClusteringError` with its words if it fails."""
+    timeout = max(1.0, deadline - time.monotonic())
+    try:
+        status, words = _control(mine, ["leave_cluster", "-f"], timeout)
+    except TimeoutError:
+        status, words = -1, f"it did not end within {timeout:.0f} s"
+    if status != 0:
+        raise ClusteringError(f"{mine.node} could not leave its cluster: {words}")
+
+
 def _try(mine: Member, target: str, deadline: float) -> str:
     """Run MongooseIM's `join_cluster` once; return its words, for the case that it failed."""
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
+    try:
+        status, words = _control(mine, ["join_cluster", "-f", target], timeout)
+    except TimeoutError:
+        raise TryAgainError(
+            f"join_cluster of {mine.node} with {target} did not end within {timeout:.0f} s"
+        ) from None
+    return f"join_cluster ended with status {status}: {words}"
+
+
+def _control(mine: Member, arguments: list[str], timeout: float) -> tuple[int, str]:
+    """Run `mongooseimctl`; return its status and words. Raises TimeoutError, having ended it."""
     process = subprocess.Popen(
-        [mine.release.control_script, "join_cluster", "-f", target],
+        [mine.release.control_script, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -157,11 +203,8 @@ def _try(mine: Member, target: str, deadline: float) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise TryAgainError(
-            f"join_cluster of {mine.node} with {target} did not end within {timeout:.0f} s"
-        ) from None
-    words = " ".join(said.split())
-    return f"join_cluster ended with status {process.returncode}: {words[:400]}"
+        raise TimeoutError from None
+    return process.returncode, " ".join(said.split())[:400]
 
 
 def check_membership(mine: Member, target: str) -> None:

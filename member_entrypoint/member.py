@@ -59,7 +59,7 @@ def facts(member: Member) -> Facts:
         target=member.role.target,
         primary=member.role.primary,
         has_schema=has_schema(member.places, member.node),
-        marker=read_marker(member.places, member.node),
+        marker=read_marker(member.places, member.node)[0],
         discard=member.settings.join_discards_data,
     )
 

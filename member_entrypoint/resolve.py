@@ -11,11 +11,16 @@ from member_entrypoint.release import Places
 
 
 class Answer(NamedTuple):
-    """The addresses of a name, or none and the reason why."""
+    """The addresses of a name, or none and the reason why.
+
+    `absent` says that the name is known not to exist, or to have no address; it is not where
+    nobody could be asked.
+    """
 
     addresses: tuple[str, ...]
     canonical: str
     reason: str
+    absent: bool = False
 
 
 def look_up(name: str, places: Places, timeout: float) -> Answer:
@@ -76,6 +81,7 @@ def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
     addresses: list[str] = []
     canonical = ""
     reason = "the name has no address in DNS"
+    absent = True
     for kind in ("A", "AAAA"):
         try:
             resolver = dns.resolver.Resolver(resolv_conf)
@@ -88,9 +94,11 @@ def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
         except dns.resolver.NXDOMAIN:
             reason = "the name does not exist in DNS"
         except dns.resolver.LifetimeTimeout:
-            reason = f"no DNS answer within {timeout:g} s"
+            reason, absent = f"no DNS answer within {timeout:g} s", False
         except dns.exception.DNSException as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason, absent = " ".join(str(error).split()) or type(error).__name__, False
         except OSError as error:
-            reason = error.strerror or str(error)
-    return Answer(tuple(addresses), canonical, "" if addresses else reason)
+            reason, absent = error.strerror or str(error), False
+    return Answer(
+        tuple(addresses), canonical, "" if addresses else reason, absent and not addresses
+    )

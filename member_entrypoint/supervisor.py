@@ -128,14 +128,22 @@ class Supervisor:
     def wait_for(self, pid: int, deadline: float | None = None) -> Ended | None:
         """Wait for the end of one child; None if the deadline passed.
 
-        Signals that come meanwhile are not acted on, but kept in `passed_over`.
+        Signals that come meanwhile are not acted on, but kept in `passed_over`; the end of another
+        child is kept for the next `wait`.
         """
+        others: list[Ended] = []
         while True:
             event = self.wait(deadline)
-            if isinstance(event, int):
+            if isinstance(event, Ended):
+                if event.pid == pid:
+                    break
+                others.append(event)
+            elif event is None:
+                break
+            else:
                 self.passed_over.add(event)
-            if event is None or (isinstance(event, Ended) and event.pid == pid):
-                return event if isinstance(event, Ended) else None
+        self._ended.extend(others)
+        return event
 
     def send(self, number: int, pid: int, *, group: bool = False) -> None:
         """Send a signal to a child of ours, or to its whole process group.
@@ -167,10 +175,12 @@ class Supervisor:
                 self._kill_all()
                 pause = KILL_AGAIN
             else:
-                for process in set(_descendants()) - told:
-                    told.add(process)
-                    _send(signal.SIGTERM, process[0])
-                    _send(signal.SIGCONT, process[0])
+                # Parents first: a script must not go on to its next command when this one dies.
+                for process in _descendants():
+                    if process not in told:
+                        told.add(process)
+                        _send(signal.SIGTERM, process[0])
+                        _send(signal.SIGCONT, process[0])
                 pause = min(LOOK_AGAIN, deadline - now)
             # One that is not our own child sends us no SIGCHLD when it ends: look again.
             came = _next_signal(now + pause)
@@ -256,7 +266,7 @@ def find_program(name: str, path: str) -> str:
 
 
 def _descendants() -> list[tuple[int, float]]:
-    """Return pid and time of birth of each process that descends from this one."""
+    """Return pid and time of birth of each descendant of this process, parents first."""
     import psutil  # only a stop needs it, and only where there are children left
 
     found = []

@@ -8,8 +8,16 @@ process of its own, it may block, fail or be killed at any moment, and leaves no
 import sys
 import time
 
-from member_entrypoint import install, joining, masking, member, settings
-from member_entrypoint.cluster import Marker, Plan, decide, write_marker
+from member_entrypoint import founding, install, joining, masking, member, settings
+from member_entrypoint.cluster import (
+    Marker,
+    Plan,
+    decide,
+    forget_marker,
+    has_schema,
+    read_marker,
+    write_marker,
+)
 from member_entrypoint.errors import ClusteringError, EntrypointError, StartError
 from member_entrypoint.log import Log
 from member_entrypoint.member import Member
@@ -40,10 +48,23 @@ def look(mine: Member, deadline: float) -> None:
             "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give "
             "it an empty volume"
         )
+    elif plan is Plan.FOUND:
+        found = founding.search(mine, deadline)
+        if found:
+            _prepare_to_join(mine, found, deadline)
+        else:
+            forget_marker(mine.places, mine.node)
     elif plan is Plan.JOIN:
-        mine.log.info(f"MongooseIM node {mine.node} joining {target}")
-        joining.wait_until_there(mine, target, deadline)
-        write_marker(mine.places, mine.node, Marker.JOINING, target)
+        _prepare_to_join(mine, target, deadline)
+
+
+def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
+    """Wait until `target` can be joined, and note that what is on our disk is nobody's data."""
+    mine.log.info(f"MongooseIM node {mine.node} joining {target}")
+    joining.wait_until_there(mine, target, deadline)
+    if not has_schema(mine.places, mine.node):
+        joining.remove_stale_entry(mine, target, deadline)
+    write_marker(mine.places, mine.node, Marker.JOINING, target)
 
 
 def settle(mine: Member, deadline: float) -> None:
@@ -53,6 +74,10 @@ def settle(mine: Member, deadline: float) -> None:
     """
     plan = decide(member.facts(mine))
     target = mine.role.target or ""
+    if plan is Plan.FOUND:
+        # `look` has found out whether there is a cluster; the VM may have its schema, or not yet.
+        marker, other = read_marker(mine.places, mine.node)
+        plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
     if mine.settings.print_config_files_on_start:
         sys.stdout.write(masking.show_files(mine.release.etc))
         sys.stdout.flush()
@@ -69,6 +94,13 @@ def settle(mine: Member, deadline: float) -> None:
         joining.join(mine, target, deadline)
         write_marker(mine.places, mine.node, Marker.JOINED, target)
         mine.log.info(f"Clustered {mine.node} with {target}")
+
+
+def leave(mine: Member, deadline: float) -> None:
+    """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
+    joining.leave(mine, deadline)
+    write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
+    mine.log.info(f"MongooseIM node {mine.node} left its cluster")
 
 
 def _wait_until_started(mine: Member) -> None:
@@ -106,7 +138,7 @@ def main() -> int:
             sys.stdout.write(member.full_name(arguments[0], places) or "")
         else:
             mine = member.describe(environment, member.full_name)
-            {"look": look, "settle": settle}[task](mine, float(deadline))
+            {"look": look, "settle": settle, "leave": leave}[task](mine, float(deadline))
     except EntrypointError as error:
         Log(options.log_format, options.log_level).error(str(error))
         return error.status

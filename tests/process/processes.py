@@ -176,6 +176,10 @@ class Running:
                 if pid != self.launcher.pid or self.launcher.poll() is None:
                     os.kill(pid, signal.SIGKILL)
         self.launcher.wait()
+        for stream in (self.launcher.stdin, self.launcher.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
 
 class Machine:

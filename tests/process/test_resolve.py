@@ -102,7 +102,9 @@ def test_a_name_that_exists_only_through_a_search_domain_is_found(places: Places
 def test_a_name_that_does_not_exist_says_so(places: Places) -> None:
     """At once, without waiting for anything."""
     with dns(places, records("other. A 10.0.0.1")):
-        assert look_up(places) == resolve.Answer((), "", "the name does not exist in DNS")
+        assert look_up(places) == resolve.Answer(
+            (), "", "the name does not exist in DNS", absent=True
+        )
 
 
 def test_a_name_without_addresses_says_so(places: Places) -> None:
@@ -111,6 +113,7 @@ def test_a_name_without_addresses_says_so(places: Places) -> None:
         found = look_up(places)
         assert found.addresses == ()
         assert found.reason == "the name has no address in DNS"
+        assert found.absent
 
 
 def test_a_server_that_fails_is_an_answer_without_addresses(places: Places) -> None:
@@ -119,6 +122,7 @@ def test_a_server_that_fails_is_an_answer_without_addresses(places: Places) -> N
         found = look_up(places, timeout=3.0)
         assert found.addresses == ()
         assert "SERVFAIL" in found.reason
+        assert not found.absent
 
 
 def test_one_family_may_fail(places: Places) -> None:

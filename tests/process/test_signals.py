@@ -124,7 +124,7 @@ def test_terminal_stops_stop_the_child_and_cont_resumes_it(
     child = running.child()
     running.send(number)
     eventually(lambda: state_of(child) == "T", "the child is stopped")
-    assert state_of(running.pid) == "S"
+    eventually(lambda: state_of(running.pid) == "S", "PID 1 waits, and is not stopped")
     running.send(signal.SIGCONT)
     eventually(lambda: state_of(child) == "S", "the child goes on")
     assert running.launcher.stdin is not None

@@ -27,7 +27,10 @@ NONE, JOINING, JOINED = Marker.NONE, Marker.JOINING, Marker.JOINED
         # told to run alone, or the primary: whatever is on the disk
         (None, False, False, NONE, None, False, Plan.ALONE),
         (None, False, True, NONE, None, False, Plan.ALONE),
-        (None, True, False, NONE, None, False, Plan.PRIMARY),
+        (None, True, False, NONE, None, False, Plan.FOUND),
+        (None, True, True, JOINING, None, False, Plan.FOUND),
+        (None, True, True, Marker.LEFT, None, False, Plan.FOUND),
+        (None, True, True, NONE, None, False, Plan.PRIMARY),
         (None, True, True, JOINED, None, False, Plan.PRIMARY),
         # fresh
         (FIRST, False, False, NONE, None, False, Plan.JOIN),
@@ -35,6 +38,7 @@ NONE, JOINING, JOINED = Marker.NONE, Marker.JOINING, Marker.JOINED
         # what an unfinished join left behind is nobody's data
         (FIRST, False, True, JOINING, None, False, Plan.JOIN),
         (FIRST, False, True, JOINING, (ME,), False, Plan.JOIN),
+        (FIRST, False, True, Marker.LEFT, None, False, Plan.JOIN),
         # a member
         (FIRST, False, True, JOINED, None, False, Plan.MEMBER),
         # a volume of an older image: its schema has to be read
@@ -62,19 +66,23 @@ def test_plans(  # noqa: PLR0913 - a row of the table
 
 
 def test_only_what_must_be_looked_up_delays_the_vm() -> None:
-    """Members, primaries and lone nodes start at once."""
-    assert {plan for plan in Plan if waits_before_start(plan)} == {Plan.JOIN, Plan.EXAMINE}
+    """Members, primaries that have data, and lone nodes start at once."""
+    assert {plan for plan in Plan if waits_before_start(plan)} == {
+        Plan.JOIN,
+        Plan.FOUND,
+        Plan.EXAMINE,
+    }
 
 
 def test_a_marker_says_what_was_written(tmp_path: Path) -> None:
     """And that of one node says nothing of another."""
     places = Places(str(tmp_path))
     Path(places.data).mkdir(parents=True)
-    assert read_marker(places, ME) is NONE
+    assert read_marker(places, ME) == (NONE, "")
     for marker in (JOINING, JOINED):
         write_marker(places, ME, marker, FIRST)
-        assert read_marker(places, ME) is marker
-    assert read_marker(places, FIRST) is NONE
+        assert read_marker(places, ME) == (marker, FIRST)
+    assert read_marker(places, FIRST) == (NONE, "")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xff", b"joined_or_so x", b"none"])
@@ -83,7 +91,7 @@ def test_a_marker_that_makes_no_sense_counts_as_none(tmp_path: Path, content: by
     places = Places(str(tmp_path))
     Path(places.data).mkdir(parents=True)
     Path(places.data, f".cluster.{ME}").write_bytes(content)
-    assert read_marker(places, ME) is NONE
+    assert read_marker(places, ME)[0] is NONE
 
 
 def test_a_marker_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

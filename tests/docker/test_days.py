@@ -1,0 +1,121 @@
+"""What happens to a cluster after its first day: lost volumes, changed names, farewells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from containers import Cluster, Container
+
+HOSTS = ("mongooseim-1", "mongooseim-2", "mongooseim-3")
+NODES = frozenset(f"mongooseim@{host}" for host in HOSTS)
+
+
+def assert_one_cluster(members: Sequence[Container], value: str = "") -> None:
+    """See each member list all as running and known, and read the same value."""
+    for member in members:
+        member.wait_for_log("Clustered ", timeout=90)
+    for member in members:
+        member.wait_for_cluster([each.host for each in members])
+        assert member.db_nodes() == member.running_db_nodes()
+        if value:
+            assert member.ctl("sample", "read", "key") == value
+
+
+def three(cluster: Cluster) -> list[Container]:
+    """Start three members at once, and write a value."""
+    members = [cluster.run(host) for host in HOSTS]
+    assert_one_cluster(members)
+    members[0].ctl("sample", "write", "key", "value")
+    return members
+
+
+@pytest.mark.parametrize("lost", [0, 2], ids=["primary", "member"])
+def test_a_node_that_lost_its_volume_comes_back_into_its_cluster(
+    cluster: Cluster, lost: int
+) -> None:
+    """Under its old name, though the others still list it; the primary founds no second cluster."""
+    members = three(cluster)
+    members[lost].kill()
+    members[lost].remove()
+    others = [member for member in members if member is not members[lost]]
+    members[lost] = cluster.run(HOSTS[lost])
+    assert_one_cluster(members, "value")
+    assert all(member.is_running() for member in others)
+
+
+def test_a_primary_without_data_waits_for_a_member_that_exists(cluster: Cluster) -> None:
+    """Another member's name is there, but no node answers: it may have the cluster's data."""
+    cluster.run("mongooseim-2", "sleep", "1000")
+    primary = cluster.run("mongooseim-1", env={"JOIN_TIMEOUT": "4"})
+    assert primary.wait_exit() == 2
+    log = primary.logs()
+    assert "waiting for one of mongooseim@mongooseim-2" in log
+    assert "Failed clustering mongooseim@mongooseim-1" in log
+    assert "Exec: " not in log
+
+
+def test_all_stopped_and_started_in_another_order(cluster: Cluster) -> None:
+    """Whoever comes first waits for the one that went down last; no value is lost."""
+    members = three(cluster)
+    for member in members:
+        member.stop()
+    for member in members:
+        member.start()
+    for member in members:
+        member.wait_for_log("Clustered ", timeout=90, count=2)
+    assert_one_cluster(members, "value")
+
+
+def test_data_of_another_node_name_are_noticed(cluster: Cluster) -> None:
+    """The host name changed: the node does not start empty beside its old data, unless told to."""
+    volumes = [f"{cluster.make_volume('data')}:/var/lib/mongooseim"]
+    first = cluster.run("old-1", volumes=volumes)
+    first.wait_for_log("Clustered ")
+    first.stop()
+    renamed = cluster.run("new-1", volumes=volumes)
+    assert renamed.wait_exit() == 78
+    for said in ("mongooseim@new-1", "mongooseim@old-1", "NODE_RENAMED=start-empty"):
+        assert said in renamed.logs()
+    told = cluster.run("new-1", volumes=volumes, env={"NODE_RENAMED": "start-empty"})
+    told.wait_for_log("Clustered ")
+
+
+def test_a_member_leaves_its_cluster_when_it_is_stopped(cluster: Cluster) -> None:
+    """LEAVE_CLUSTER_ON_STOP: the others forget it; it joins anew when it is started again."""
+    first = cluster.run("mongooseim-1")
+    second = cluster.run("mongooseim-2", env={"LEAVE_CLUSTER_ON_STOP": "true"})
+    assert_one_cluster([first, second])
+    second.stop()
+    assert second.exit_status() == 0
+    assert "MongooseIM node mongooseim@mongooseim-2 left its cluster" in second.logs()
+    assert first.db_nodes() == {"mongooseim@mongooseim-1"}
+    second.start()
+    second.wait_for_log("Clustered ", count=2)
+    assert_one_cluster([first, second])
+
+
+def test_a_farewell_that_fails_keeps_nobody_from_stopping(cluster: Cluster) -> None:
+    """MongooseIM refuses to leave while another member is down: said, and stopped all the same."""
+    first, second = cluster.run("mongooseim-1"), cluster.run("mongooseim-2")
+    third = cluster.run("mongooseim-3", env={"LEAVE_CLUSTER_ON_STOP": "true"})
+    assert_one_cluster([first, second, third])
+    second.kill()
+    third.stop(grace=60)
+    assert third.exit_status() == 0
+    assert "could not leave its cluster" in third.logs()
+
+
+def test_a_prestop_hook_can_leave_the_cluster(cluster: Cluster) -> None:
+    """`member-entrypoint leave` does what LEAVE_CLUSTER_ON_STOP does, when it is called."""
+    first, second = cluster.run("mongooseim-1"), cluster.run("mongooseim-2")
+    assert_one_cluster([first, second])
+    done = second.exec("member-entrypoint", "leave")
+    assert done.returncode == 0, done
+    assert first.db_nodes() == {"mongooseim@mongooseim-1"}
+    second.stop()
+    assert second.exit_status() == 0
