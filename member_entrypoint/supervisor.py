@@ -128,22 +128,21 @@ class Supervisor:
     def wait_for(self, pid: int, deadline: float | None = None) -> Ended | None:
         """Wait for the end of one child; None if the deadline passed.
 
-        Signals that come meanwhile are not acted on, but kept in `passed_over`; the end of another
-        child is kept for the next `wait`.
+        Signals that come meanwhile are not acted on, but kept in `passed_over`; the ends of other
+        children are kept for the next to ask.
         """
-        others: list[Ended] = []
-        while True:
-            event = self.wait(deadline)
-            if isinstance(event, Ended):
-                if event.pid == pid:
-                    break
-                others.append(event)
-            elif event is None:
-                break
-            else:
-                self.passed_over.add(event)
-        self._ended.extend(others)
-        return event
+        others = []
+        try:
+            while (event := self.wait(deadline)) is not None:
+                if not isinstance(event, Ended):
+                    self.passed_over.add(event)
+                elif event.pid == pid:
+                    return event
+                else:
+                    others.append(event)
+            return None
+        finally:
+            self._ended.extendleft(reversed(others))
 
     def send(self, number: int, pid: int, *, group: bool = False) -> None:
         """Send a signal to a child of ours, or to its whole process group.

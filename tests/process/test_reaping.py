@@ -79,6 +79,12 @@ def test_the_status_of_a_helper_is_right_however_busy_the_reaper(
     assert running.output().splitlines() == expected
 
 
+def test_the_end_of_a_child_is_kept_while_another_is_waited_for(machine: Machine) -> None:
+    """Who asks later still hears of it, and does not wait until a deadline."""
+    program = Program(HELPERS / "two_children.py", Mode.PID_1)
+    assert machine.run(program, []) == (0, "exit status 2\nexit status 1\n")
+
+
 def test_a_signal_with_a_high_number_comes_through_a_storm(
     machine: Machine, member: Program
 ) -> None:
