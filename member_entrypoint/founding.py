@@ -13,15 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 
 from member_entrypoint import epmd, resolve
+from member_entrypoint.cluster import Marker, read_marker
+from member_entrypoint.erlang import RpcError
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.member import Member
 from member_entrypoint.node import split_ordinal
 from member_entrypoint.pauses import Pauses
+from member_entrypoint.terms import Atom
 
 ORDINALS = 10
 DNS_TIMEOUT = 2.0
 DNS_PATIENCE = 5.0
 EPMD_TIMEOUT = 1.0
+EPMD_START_TIMEOUT = 10.0
 WAITS_EMPTY = "-waits-empty"
 
 
@@ -29,7 +33,8 @@ class State(Enum):
     """What is known of another member."""
 
     ABSENT = "its name does not exist"
-    UP = "its node is registered"
+    UP = "it runs, in our cluster or in one with others"
+    ALONE = "it runs, as a cluster of its own that does not know us"
     EMPTY = "it waits for the primary, with an empty disk"
     SILENT = "its name exists, but no node answers there"
     UNKNOWN = "DNS does not say whether its name exists"
@@ -39,14 +44,19 @@ def search(mine: Member, deadline: float) -> str | None:
     """Return a running node of the cluster that this primary belongs to, or None if it is new.
 
     Waits until `deadline` for members that exist by name and do not answer: one of them may have
-    the cluster's data. Raises `ClusteringError` when that is over.
+    the cluster's data. A node that runs alone and does not know us is no cluster to join: it was
+    told to (JOIN_CLUSTER=false), or is about to join us; unless we have begun to join it before.
+    Raises `ClusteringError` when the time is over.
     """
+    marker, before = read_marker(mine.places, mine.node)
     pauses = Pauses(deadline)
     patience = time.monotonic() + DNS_PATIENCE
     nodes = _others(mine)
     while True:
         with ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
             states = dict(zip(nodes, pool.map(lambda node: _state(mine, node), nodes), strict=True))
+        if marker is Marker.JOINING and states.get(before) is State.ALONE:
+            return before
         running = [node for node, state in states.items() if state is State.UP]
         if running:
             return running[0]
@@ -94,10 +104,22 @@ def _state(mine: Member, node: str) -> State:
     for address in answer.addresses:
         known = epmd.names(address, EPMD_TIMEOUT).names or ()
         if name in known:
-            return State.UP
+            return _cluster_of(mine, node)
         if name + WAITS_EMPTY in known:
             return State.EMPTY
     return State.SILENT
+
+
+def _cluster_of(mine: Member, node: str) -> State:
+    """Return what a registered node is to us, by the members that its Mnesia lists."""
+    try:
+        answer = mine.erlang.rpc(node, "mnesia", "system_info", [Atom("db_nodes")], EPMD_TIMEOUT)
+    except RpcError:
+        return State.SILENT
+    members = {str(name) for name in answer} if isinstance(answer, list) else set()
+    if mine.node in members or len(members) > 1:
+        return State.UP
+    return State.ALONE if members else State.SILENT
 
 
 class Announcement:
@@ -113,13 +135,14 @@ class Announcement:
         if self._registration is not None:
             return
         program = os.path.join(os.path.dirname(self._mine.release.erl), "epmd")
-        subprocess.run([program, "-daemon"], check=False, timeout=10)
         name = self._mine.node.partition("@")[0] + WAITS_EMPTY
         try:
+            subprocess.run([program, "-daemon"], check=False, timeout=EPMD_START_TIMEOUT)
             self._registration = epmd.Registration(name)
-        except OSError as error:
+        except (OSError, subprocess.TimeoutExpired) as error:
+            # It is tried again at the next look; a primary with data does not need it.
             self._mine.log.warning(
-                "cannot tell a new primary that this node is empty", reason=error.strerror
+                "cannot tell a new primary that this node is empty", reason=str(error)
             )
 
     def take_back(self) -> None:

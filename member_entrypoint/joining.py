@@ -207,19 +207,26 @@ def _control(mine: Member, arguments: list[str], timeout: float) -> tuple[int, s
     return process.returncode, " ".join(said.split())[:400]
 
 
-def check_membership(mine: Member, target: str) -> None:
+def check_membership(mine: Member, target: str, deadline: float) -> None:
     """See that the cluster of this node has other members, and say so.
 
-    Raises `ClusteringError` if it is a cluster of its own, though it was told to join.
+    A busy node is asked again, until `deadline`. Raises `ClusteringError` if it does not answer, or
+    if it is a cluster of its own, though it was told to join.
     """
-    question = [Atom("db_nodes")]
-    try:
-        answer = mine.erlang.rpc(mine.node, "mnesia", "system_info", question)
-    except erlang.RpcError as error:
-        raise ClusteringError(
-            f"Failed clustering {mine.node} with {target}: the node does not say which nodes its "
-            f"cluster has: {error}"
-        ) from None
+    pauses = Pauses(deadline)
+    while True:
+        try:
+            answer = mine.erlang.rpc(mine.node, "mnesia", "system_info", [Atom("db_nodes")])
+            break
+        except erlang.RpcError as error:
+            if pauses.over():
+                raise ClusteringError(
+                    f"Failed clustering {mine.node} with {target}: the node does not say which "
+                    f"nodes its cluster has: {error}"
+                ) from None
+            if pauses.time_to_speak(str(error)):
+                mine.log.warning(f"{mine.node} does not answer yet", reason=str(error))
+            pauses.pause()
     others = [str(name) for name in answer if name != mine.node]
     if not others:
         raise ClusteringError(

@@ -62,9 +62,10 @@ def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     """Wait until `target` can be joined, and note that what is on our disk is nobody's data."""
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
     joining.wait_until_there(mine, target, deadline)
+    # Before the others forget us: whoever starts after a crash in between knows whom to join.
+    write_marker(mine.places, mine.node, Marker.JOINING, target)
     if not has_schema(mine.places, mine.node):
         joining.remove_stale_entry(mine, target, deadline)
-    write_marker(mine.places, mine.node, Marker.JOINING, target)
 
 
 def settle(mine: Member, deadline: float) -> None:
@@ -89,7 +90,7 @@ def settle(mine: Member, deadline: float) -> None:
     if plan is Plan.PRIMARY:
         mine.log.info(f"Clustered {mine.node} with {mine.node}")
     elif plan is Plan.MEMBER:
-        joining.check_membership(mine, target)
+        joining.check_membership(mine, target, deadline)
     elif plan is Plan.JOIN:
         joining.join(mine, target, deadline)
         write_marker(mine.places, mine.node, Marker.JOINED, target)

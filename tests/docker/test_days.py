@@ -59,6 +59,16 @@ def test_a_primary_without_data_waits_for_a_member_that_exists(cluster: Cluster)
     assert "Exec: " not in log
 
 
+def test_a_primary_does_not_join_a_node_that_runs_alone(cluster: Cluster) -> None:
+    """JOIN_CLUSTER=false under a member's name: that is no cluster which the primary lost."""
+    lone = cluster.run("mongooseim-2", env={"JOIN_CLUSTER": "false"})
+    lone.wait_for_log("MongooseIM started")
+    primary = cluster.run("mongooseim-1")
+    primary.wait_for_log("MongooseIM cluster primary node mongooseim@mongooseim-1")
+    primary.wait_for_cluster(["mongooseim-1"])
+    assert lone.db_nodes() == {"mongooseim@mongooseim-2"}
+
+
 def test_all_stopped_and_started_in_another_order(cluster: Cluster) -> None:
     """Whoever comes first waits for the one that went down last; no value is lost."""
     members = three(cluster)

@@ -158,6 +158,7 @@ def test_data_of_its_own_are_never_lost_without_being_asked_to(cluster: Cluster)
     """A lone node with data that is told to join is refused; told to discard them, it joins."""
     volumes = [f"{cluster.make_volume('data')}:/var/lib/mongooseim"]
     first = cluster.run("mongooseim-1")
+    first.wait_for_log("Clustered ")
     lone = cluster.run("mongooseim-2", env={"JOIN_CLUSTER": "false"}, volumes=volumes)
     lone.wait_for_log("MongooseIM started")
     lone.ctl("sample", "write", "mine", "kept")
