@@ -37,7 +37,7 @@ def write(release: Release, places: Places, settings: Settings, node: str) -> No
     """
     for folder in (places.data, places.log, os.path.join(places.run, "var/lock/ctl"), release.etc):
         _make_folder(os.path.realpath(folder))
-    for stale in (release.status_file, release.pid_file):
+    for stale in (release.status_file, release.pid_file, places.partition_file):
         _remove(stale)
     names = _names(release.pristine, places.member)
     for name in names:
