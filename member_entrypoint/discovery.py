@@ -101,6 +101,12 @@ def begin(mine: Member) -> None:
 
     Raises `ConfigurationError` if it cannot be written.
     """
+    read = mine.cets.node_list if mine.cets else ""
+    if read != mine.settings.discovery_file:
+        mine.log.warning(
+            f"nobody reads {mine.settings.discovery_file}, which DISCOVERY_FILE names",
+            reason=f"node_list_file in mongooseim.toml is {read or 'not set'}",
+        )
     discovery = Discovery(mine)
     pauses = Pauses(time.monotonic() + FIRST_LOOK)
     while not discovery.look() and not pauses.over():

@@ -95,10 +95,7 @@ def settle(mine: Member, deadline: float) -> None:
     if mine.settings.print_config_files_on_start:
         sys.stdout.write(masking.show_files(mine.release.etc))
         sys.stdout.flush()
-    if plan is Plan.PRIMARY:
-        mine.log.info(f"MongooseIM cluster primary node {mine.node}")
-    elif plan is Plan.ALONE:
-        mine.log.info(f"MongooseIM node {mine.node} runs alone, as JOIN_CLUSTER=false says")
+    _say_what_it_is(mine, plan)
     has_data = plan is Plan.MEMBER or (plan is Plan.PRIMARY and has_schema(mine.places, mine.node))
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
     stranger = joining.forgotten_by(mine) if has_data else ""
@@ -116,6 +113,18 @@ def settle(mine: Member, deadline: float) -> None:
         joining.join(mine, target, deadline)
         write_marker(mine.places, mine.node, Marker.JOINED, target)
         mine.log.info(f"Clustered {mine.node} with {target}")
+
+
+def _say_what_it_is(mine: Member, plan: Plan) -> None:
+    if plan is Plan.PRIMARY:
+        mine.log.info(f"MongooseIM cluster primary node {mine.node}")
+    elif plan is Plan.ALONE and mine.settings.join_cluster:
+        mine.log.info(
+            f"MongooseIM node {mine.node} joins nobody: mongooseim.toml configures CETS and no "
+            "Mnesia, which needs no join"
+        )
+    elif plan is Plan.ALONE:
+        mine.log.info(f"MongooseIM node {mine.node} runs alone, as JOIN_CLUSTER=false says")
 
 
 def leave(mine: Member, deadline: float) -> None:
