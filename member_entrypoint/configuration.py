@@ -144,8 +144,8 @@ def cets(release: Release, places: Places, settings: Settings) -> Cets | None:
     A file that is no TOML is left to the server, which says what is wrong. Source: MongooseIM's
     documentation, "Internal Databases".
     """
-    path = settings.config_path or _source(release, places, "mongooseim.toml")
-    if (settings.config_format or "toml") != "toml" or not os.path.isfile(path):
+    path = settings.ejabberd_config_path or _source(release, places, "mongooseim.toml")
+    if (settings.mongooseim_config_format or "toml") != "toml" or not os.path.isfile(path):
         return None
     content = _read(path)
     if b"cets" not in content:

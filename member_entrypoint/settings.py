@@ -51,8 +51,8 @@ class Settings(NamedTuple):
     health_http_port: int | None
     log_format: str
     log_level: str
-    config_format: str | None
-    config_path: str | None
+    mongooseim_config_format: str | None
+    ejabberd_config_path: str | None
     root: str
 
 

@@ -74,6 +74,8 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "ENTRYPOINT_ROOT": ("/", [("/tmp", "/tmp")], ["tmp", "./x"]),  # noqa: S108
     "DISCOVERY_NAME": (None, [], ["a b", "@"]),
     "DISCOVERY_FILE": (None, [], ["relative"]),
+    "MONGOOSEIM_CONFIG_FORMAT": (None, [("toml", "toml"), ("cfg", "cfg")], []),
+    "EJABBERD_CONFIG_PATH": (None, [("etc/x.toml", "etc/x.toml")], []),
 }
 
 
