@@ -272,8 +272,8 @@ def check_membership(mine: Member, target: str, deadline: float) -> None:
     mine.log.info(f"Clustered {mine.node} with {target if target in others else others[0]}")
 
 
-def whom_mnesia_waits_for(mine: Member) -> str:
-    """Return which members a starting node waits for, and why, in words; empty if none.
+def whom_mnesia_waits_for(mine: Member) -> list[str]:
+    """Return the members that a starting node waits for, those that may have newer data.
 
     Mnesia knows of each other member whether it went down before this one: those cannot have
     changed anything that this node does not know. The others can.
@@ -283,15 +283,26 @@ def whom_mnesia_waits_for(mine: Member) -> str:
         running = peers.listed(mine, mine.node, "running_db_nodes", ASK_TIMEOUT)
         went_before = mine.erlang.rpc(mine.node, "mnesia_recover", "get_mnesia_downs", [])
     except erlang.RpcError:
-        return ""
+        return []
     before = {str(name) for name in went_before} if isinstance(went_before, list) else set()
-    awaited = sorted(members - running - before)
-    if not awaited:
-        return ""
-    return (
-        f"Mnesia loads its tables from the node that went down last, which may be "
-        f"{' or '.join(awaited)}: start it"
-    )
+    return sorted(members - running - before)
+
+
+def connect(mine: Member, awaited: list[str]) -> None:
+    """Have a starting node connect to those that it waits for, if they run.
+
+    Mnesia looks for the others once, when it starts; where the network or DNS was not ready then,
+    it would wait for ever. Source: `mnesia:change_config/2`, `extra_db_nodes`.
+    """
+    for node in awaited:
+        if peers.state(mine, node) not in {peers.State.UP, peers.State.ALONE}:
+            continue
+        mine.log.info(f"connecting {mine.node} to {node}, which it did not reach when it started")
+        arguments = [Atom("extra_db_nodes"), [Atom(node)]]
+        try:
+            mine.erlang.rpc(mine.node, "mnesia", "change_config", arguments, CONNECT_TIMEOUT)
+        except erlang.RpcError as error:
+            mine.log.warning(f"{mine.node} cannot be connected to {node}", reason=str(error))
 
 
 def schema_nodes(mine: Member) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ ASK_TIMEOUT = 5.0
 LOOK_AGAIN = 3.0
 LOOK_AGAIN_AT_STOPPED = 30.0
 CONNECT_AGAIN = 2.0
-CONFIRM = 1.0
+CONFIRM = 1.5
 LONGEST_HESITATION = 300.0
 
 
@@ -116,8 +116,9 @@ class Watcher:
     def _look(self, connection: Connection) -> None:
         mine = self._mine
         running, missing = self._members(connection)
-        if Missing.APART in missing.values() and Missing.APART not in self._missing.values():
-            # A member that has just started looks so for a moment, before it is let in.
+        if not self._missing.items() >= missing.items():
+            # One that has just stopped does not answer for a moment before its name is gone, one
+            # that has just started looks as if it ran apart before it is let in.
             time.sleep(CONFIRM)
             running, missing = self._members(connection)
         if mine.node not in running:
@@ -129,13 +130,21 @@ class Watcher:
         self._act(missing)
 
     def _members(self, connection: Connection) -> tuple[frozenset[str], dict[str, Missing]]:
-        """Return the members that run together with this node, and why the others do not."""
+        """Return the members that run together with this node, and why the others do not.
+
+        One that is known to be down stays so when its host does not answer any more either.
+        """
         known = _names(connection, "db_nodes")
         running = _names(connection, "running_db_nodes")
-        if self._addresses.lost():
-            return running, dict.fromkeys(sorted(known - running), Missing.SILENT)
-        others = sorted(known - running)
-        return running, peers.of_each(others, lambda node: why_missing(self._mine, node))
+        cut_off = self._addresses.lost()
+        states = peers.of_each(
+            sorted(known - running),
+            lambda node: Missing.SILENT if cut_off else why_missing(self._mine, node),
+        )
+        for node, why in states.items():
+            if why is Missing.SILENT and self._missing.get(node) is Missing.DOWN:
+                states[node] = Missing.DOWN
+        return running, states
 
     def _say(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
         mine, log = self._mine, self._mine.log
@@ -202,7 +211,11 @@ class Watcher:
 
 
 def why_missing(mine: Member, node: str) -> Missing:
-    """Look at a member that does not run with this node."""
+    """Look at a member that does not run with this node.
+
+    They run apart when it, too, has noted that this node went down: Mnesia's own sign of a
+    partition. One that has not is on its way up, and waits for this node.
+    """
     found = peers.state(mine, node)
     if found in {State.UNKNOWN, State.SILENT}:
         return Missing.SILENT
@@ -210,9 +223,12 @@ def why_missing(mine: Member, node: str) -> Missing:
         return Missing.DOWN
     try:
         with_it = peers.listed(mine, node, "running_db_nodes")
+        noted = mine.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], ASK_TIMEOUT)
     except RpcError:
         return Missing.SILENT
-    return Missing.DOWN if mine.node in with_it else Missing.APART
+    if mine.node in with_it:
+        return Missing.SILENT
+    return Missing.APART if mine.node in map(str, noted) else Missing.DOWN
 
 
 def _concerns_members(event: Any) -> bool:

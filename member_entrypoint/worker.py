@@ -149,8 +149,15 @@ def _wait_until_started(mine: Member) -> None:
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
         if now >= look_again and mine.erlang.speaks_plain_tcp():
-            reason = joining.whom_mnesia_waits_for(mine)
-            look_again = now + MNESIA_INTERVAL
+            awaited = joining.whom_mnesia_waits_for(mine)
+            joining.connect(mine, awaited)
+            reason = (
+                "Mnesia loads its tables from the node that went down last, which may be "
+                f"{' or '.join(awaited)}: start it"
+                if awaited
+                else ""
+            )
+            look_again = time.monotonic() + MNESIA_INTERVAL
         if pauses.time_to_speak(reason):
             mine.log.info(
                 "waiting for MongooseIM to start",
