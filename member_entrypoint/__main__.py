@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from member_entrypoint import configuration, init, member, settings
+from member_entrypoint import configuration, init, member, settings, state
 from member_entrypoint.cluster import decide, has_schema, other_nodes_on_disk, waits_before_start
 from member_entrypoint.errors import (
     ClusteringError,
@@ -26,6 +26,8 @@ NEED_THE_NODE = ("mongooseim", "mongooseimctl")
 INTERNAL_ERROR = 70
 TELL_AGAIN = 0.25
 STOPPING_TAKES = 10.0
+LONGEST_PAUSE = 60.0
+EPMD_PORT = "4369"
 # What our own helpers end with once they have said why.
 EXPLAINED = {
     error.status for error in (ClusteringError, ConfigurationError, StartError, TryAgainError)
@@ -84,19 +86,58 @@ def run_command(
 
 def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
     """Live the life of a member; once more, if a join failed that a new start can mend."""
-    mine = prepare(supervisor, environment, with_role=True)
-    deadline = time.monotonic() + mine.settings.join_timeout
-    while True:
-        try:
-            return live(supervisor, mine, environment, deadline)
-        except TryAgainError:
-            if time.monotonic() >= deadline:
-                raise ClusteringError(
-                    f"Failed clustering {mine.node} with {mine.role.target}: tried for "
-                    f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s); the reasons stand above"
-                ) from None
-            mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
-            configuration.write(mine.release, mine.places, mine.settings, mine.node)
+    options = settings.read(environment)
+    begin_to_note(options)
+    try:
+        mine = prepare(supervisor, environment, with_role=True)
+        deadline = time.monotonic() + options.join_timeout
+        while True:
+            if options.health_http_port is not None:
+                answer_probes(supervisor, mine, environment)
+            try:
+                return live(supervisor, mine, environment, deadline)
+            except TryAgainError:
+                if time.monotonic() >= deadline:
+                    raise ClusteringError(
+                        f"Failed clustering {mine.node} with {mine.role.target}: tried for "
+                        f"JOIN_TIMEOUT ({options.join_timeout:g} s); the reasons stand above"
+                    ) from None
+                mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
+                begin_to_note(options)
+                configuration.write(mine.release, mine.places, options, mine.node)
+    finally:
+        supervisor.end_all(time.monotonic())
+
+
+def begin_to_note(options: settings.Settings) -> None:
+    """Note for probes that a life begins, and forget the one before; raise `ConfigurationError`."""
+    try:
+        state.begin(options.root, options.health_port)
+    except OSError as error:
+        raise configuration.unusable(str(error.filename), "written", error) from None
+
+
+def answer_probes(
+    supervisor: Supervisor, mine: Member, environment: Mapping[str, str], pause: float = 0.0
+) -> None:
+    """Have a helper answer probes over HTTP, beginning after `pause` seconds.
+
+    When it ends, another one takes its place; the server does not depend on it.
+    """
+    began = time.monotonic()
+
+    def again(ended: Ended) -> None:
+        lived = time.monotonic() - began - pause
+        longer = 0.0 if lived > LONGEST_PAUSE else min(max(1.0, 2 * pause), LONGEST_PAUSE)
+        text = "what answers probes over HTTP has ended, starting it anew"
+        mine.log.warning(text, how=ended.how, after_seconds=longer)
+        answer_probes(supervisor, mine, environment, longer)
+
+    command = [sys.executable, "-I", "-m", "member_entrypoint.health_http", str(pause)]
+    try:
+        supervisor.spawn(command, environment, on_end=again)
+    except EntrypointError as error:
+        mine.log.error(f"nothing answers probes over HTTP: {error}")
 
 
 def live(
@@ -211,6 +252,7 @@ class Service:
         """
         helper = None
         try:
+            self._note(state.STARTING)
             helper = self._supervisor.spawn(settle, self._environment)
             return self._serve(helper, settle)
         except TryAgainError:
@@ -227,13 +269,28 @@ class Service:
                     return self._ended_by_itself(event, helper)
                 if event.pid == helper and event.status != 0:
                     return self._failed(HelperFailedError(settle, event), helper)
+                if event.pid == helper:
+                    self._note(state.SERVING)
             elif event in init.STOP_SIGNALS:
+                self._note(state.STOPPING)
                 deadline = time.monotonic() + self._mine.settings.stop_timeout
                 if self._mine.settings.leave_cluster_on_stop:
                     helper = self._leave(helper, deadline)
                 return self._stop(helper, signal_name(event), deadline)
             elif event == signal.SIGUSR1:
                 self._supervisor.send(signal.SIGUSR1, self._vm)
+
+    def _note(self, word: str) -> None:
+        """Tell probes where the member is in its life; that it cannot be told stops nothing."""
+        options = self._mine.settings
+        epmd_port = self._environment.get("ERL_EPMD_PORT", "")
+        port = epmd_port if epmd_port.isdecimal() else EPMD_PORT
+        node = (self._mine.node, self._mine.release.carrier(), port)
+        try:
+            state.note_processes(options.root, options.health_port, vm=self._vm, node=node)
+            state.write(self._mine.places.state_file, word)
+        except OSError as error:
+            self._mine.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
 
     def _failed(self, error: HelperFailedError, helper: int) -> int:
         """Stop a VM that did not become what it should be, unless that is because it ended."""
@@ -265,6 +322,7 @@ class Service:
 
     def _stop(self, helper: int | None, asked_by: str, deadline: float | None = None) -> int:
         """Stop the VM and all that it leaves behind within STOP_TIMEOUT; return the status."""
+        self._note(state.STOPPING)
         timeout = self._mine.settings.stop_timeout
         if deadline is None:
             deadline = time.monotonic() + timeout
@@ -308,6 +366,7 @@ class Service:
             self._supervisor.send(signal.SIGKILL, self._vm)
 
     def _ended_by_itself(self, ended: Ended, helper: int) -> int:
+        self._note(state.STOPPING)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
         self._supervisor.end_all(time.monotonic() + self._mine.settings.stop_timeout)
         self._last_line(ended, "nobody")

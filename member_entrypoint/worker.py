@@ -5,10 +5,11 @@ the node is where it belongs. The exit status is that of the contract; 0 means: 
 process of its own, it may block, fail or be killed at any moment, and leaves no memory behind.
 """
 
+import contextlib
 import sys
 import time
 
-from member_entrypoint import founding, install, joining, masking, member, settings
+from member_entrypoint import founding, install, joining, masking, member, settings, state
 from member_entrypoint.cluster import (
     Marker,
     Plan,
@@ -101,6 +102,8 @@ def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
     joining.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
+    with contextlib.suppress(OSError):
+        state.write(mine.places.left_file, "this node has left its cluster")
     mine.log.info(f"MongooseIM node {mine.node} left its cluster")
 
 
