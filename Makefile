@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV = .venv/bin
 TESTS ?= tests/unit tests/process tests/docker
+BESIDE = $(filter tests/docker%,$(TESTS))
+ALONE = $(filter-out tests/docker%,$(TESTS))
+WORKERS ?= 3
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-clean setup test lint format clean
@@ -26,8 +29,10 @@ demo-clean:
 setup:
 	@$(PYTHON) tools/setup.py
 
+# Tests with containers mostly wait, so several run side by side; the others share ports.
 test: setup
-	$(VENV)/pytest $(TESTS)
+	$(if $(ALONE),$(VENV)/pytest $(ALONE))
+	$(if $(BESIDE),$(VENV)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(BESIDE))
 
 lint:
 	@$(PYTHON) tools/setup.py venv
