@@ -11,7 +11,8 @@ if [ "${EUID:-$(id -u)}" = 0 ]; then
                 "use docker exec --user ${as_member% *}" >&2
             exit 126
         fi
-        export HOME=/run/mongooseim USER=mongooseim LOGNAME=mongooseim
+        [ "${HOME:-/root}" != /root ] || export HOME=/run/mongooseim
+        export USER=mongooseim LOGNAME=mongooseim
         exec setpriv "$@"
     fi
     unset as_member

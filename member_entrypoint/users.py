@@ -14,6 +14,7 @@ from member_entrypoint.release import Places
 from member_entrypoint.settings import COOKIE_FILE
 
 NAME = "mongooseim"
+HOME_OF_ROOT = "/root"
 # CAP_CHOWN, CAP_SETGID, CAP_SETUID: capabilities(7).
 NEEDED = 1 << 0 | 1 << 6 | 1 << 7
 
@@ -100,7 +101,8 @@ def _give_one(name: str, user: User, folder: int | None) -> None:
 def become(user: User, environment: MutableMapping[str, str], places: Places) -> None:
     """Be `user` from now on, for good; `environment` becomes that of `user`.
 
-    The cookie's file is no longer named in it: it has been read, and only root may be able to.
+    The cookie's file is no longer named in it: it has been read, and only root may be able to. A
+    HOME that somebody has chosen stays.
     """
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):
@@ -110,7 +112,9 @@ def become(user: User, environment: MutableMapping[str, str], places: Places) ->
     os.setgroups([group for group in os.getgroups() if group != 0])
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
-    environment.update(HOME=places.run, USER=NAME, LOGNAME=NAME)
+    environment.update(USER=NAME, LOGNAME=NAME)
+    if environment.get("HOME", HOME_OF_ROOT) == HOME_OF_ROOT:
+        environment["HOME"] = places.run
     environment.pop(COOKIE_FILE, None)
 
 
