@@ -2,7 +2,11 @@
 # by `docker exec`, is done as the user that the member runs as, the owner of the configuration that
 # is in use. So root leaves no lock file, cookie, log or crash dump behind that the member cannot use.
 if [ "${EUID:-$(id -u)}" = 0 ]; then
-    as_member=$(stat -L -c '%u %g' /run/mongooseim/etc 2> /dev/null) || as_member='0 0'
+    # No link is followed: the member could have it lead to what is root's.
+    as_member=$(
+        stat -c '%u %g' /run/mongooseim/etc 2> /dev/null ||
+            stat -c '%u %g' /run/mongooseim 2> /dev/null
+    ) || as_member='0 0'
     if [ "${as_member% *}" != 0 ]; then
         # In `set`, the options of setpriv come before the program and its arguments.
         set -- --reuid "${as_member% *}" --regid "${as_member#* }" --clear-groups -- "$0" "$@"

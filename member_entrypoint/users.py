@@ -45,7 +45,8 @@ def of_the_member(places: Places) -> User | None:
     PID 1 would be the wrong one to ask: it may be `docker run --init`, or a pod's.
     """
     try:
-        found = os.stat(os.path.join(places.run, "etc"))
+        # Not through a link: the member could have it lead to what is root's.
+        found = os.lstat(os.path.join(places.run, "etc"))
     except OSError:
         return None
     return User(found.st_uid, found.st_gid)
