@@ -20,6 +20,7 @@ from member_entrypoint import (
     peers,
     settings,
     state,
+    users,
 )
 from member_entrypoint.cluster import (
     Marker,
@@ -88,6 +89,8 @@ def settle(mine: Member, deadline: float) -> None:
 
     Raises `StartError` or `ClusteringError`; the VM must then be stopped.
     """
+    for warning in users.warnings(mine.places):
+        mine.log.warning(warning)
     plan = decide(member.facts(mine))
     target = mine.role.target or ""
     if plan is Plan.FOUND:
@@ -198,7 +201,7 @@ def main() -> int:
         elif task == "full-name":
             sys.stdout.write(member.full_name(arguments[0], places) or "")
         else:
-            mine = member.describe(environment, member.full_name)
+            mine = member.describe(environment, member.full_name, rendered=True)
             time.sleep(float(arguments[0]) if arguments else 0.0)
             TASKS[task](mine, float(number))
     except EntrypointError as error:
