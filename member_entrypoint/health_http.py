@@ -50,7 +50,7 @@ class Node:
         return wrong
 
 
-def answer(path: str, root: str, ask: health.Ask) -> Answer:
+def answer(path: str, root: str, ask: Callable[..., str]) -> Answer:
     """Return the answer to a GET of `path`."""
     if path not in {"/live", "/ready", "/metrics"}:
         return Answer("404 Not Found", "/live, /ready and /metrics are here\n")
@@ -75,7 +75,7 @@ def metrics(root: str, now: str, *, live: bool, ready: bool) -> str:
     add("ready", "gauge", "Whether /ready says yes.", ("", ready))
     states = [(f'{{state="{each}"}}', float(each == now)) for each in state.STATES]
     add("state", "gauge", "Where the member is in its life: 1 for that state.", *states)
-    partitioned = bool(state.read(os.path.join(root, state.PARTITION_FILE)))
+    partitioned = bool(state.reason(root, state.PARTITION_FILE))
     add("partitioned", "gauge", "Whether it lost in a partition.", ("", partitioned))
     notes = state.processes(root)
     pid, when = notes.get("vm", ("0", ""))
@@ -135,7 +135,7 @@ class Client:
             else:
                 self._hear(get)
         except BlockingIOError:
-            return selectors.EVENT_READ
+            pass
         except (OSError, EOFError):
             return 0
         return selectors.EVENT_WRITE if self._to_tell else selectors.EVENT_READ
@@ -164,44 +164,43 @@ def serve(listener: socket.socket, get: Callable[[str], Answer]) -> None:
     selector = selectors.DefaultSelector()
     listener.settimeout(0)
     selector.register(listener, selectors.EVENT_READ)
-    clients: dict[int, Client] = {}
+    clients: list[Client] = []
 
-    def drop(number: int) -> None:
-        connection = clients.pop(number).connection
-        selector.unregister(connection)
-        connection.close()
+    def drop(client: Client) -> None:
+        clients.remove(client)
+        selector.unregister(client.connection)
+        client.connection.close()
 
     while True:
-        first = min((client.until for client in clients.values()), default=None)
+        first = min((client.until for client in clients), default=None)
         ready = selector.select(None if first is None else max(0.0, first - time.monotonic()))
         for key, _ in ready:
-            if key.fileobj is listener:
-                if len(clients) >= MOST_CLIENTS:
-                    drop(next(iter(clients)))
-                _accept(listener, selector, clients)
-            elif key.fd in clients:
-                wanted = clients[key.fd].go_on(get)
+            if key.data in clients:
+                wanted = key.data.go_on(get)
                 if wanted:
-                    selector.modify(key.fileobj, wanted)
+                    selector.modify(key.fileobj, wanted, key.data)
                 else:
-                    drop(key.fd)
+                    drop(key.data)
+            elif key.fileobj is listener:
+                if len(clients) >= MOST_CLIENTS:
+                    drop(clients[0])
+                if client := _accept(listener):
+                    clients.append(client)
+                    selector.register(client.connection, selectors.EVENT_READ, client)
         now = time.monotonic()
-        for number in [number for number, client in clients.items() if client.until <= now]:
-            drop(number)
+        for client in [client for client in clients if client.until <= now]:
+            drop(client)
 
 
-def _accept(
-    listener: socket.socket, selector: selectors.BaseSelector, clients: dict[int, Client]
-) -> None:
+def _accept(listener: socket.socket) -> Client | None:
     try:
         connection, _ = listener.accept()
     except OSError:
         # It has gone already; or the system is short of something, which a moment may mend.
         time.sleep(0.01)
-        return
+        return None
     connection.settimeout(0)
-    clients[connection.fileno()] = Client(connection)
-    selector.register(connection, selectors.EVENT_READ)
+    return Client(connection)
 
 
 def listen(port: int) -> socket.socket:
