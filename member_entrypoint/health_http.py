@@ -6,6 +6,7 @@ does, and when there are too many the oldest goes.
 """
 
 import os
+import re
 import selectors
 import socket
 import sys
@@ -19,7 +20,7 @@ from member_entrypoint.log import Log
 MOST_CLIENTS = 64
 CLIENT_TIMEOUT = 5.0
 LONGEST_REQUEST = 8192
-BIND_AGAIN = 5.0
+LISTEN_AGAIN = 2.0
 NODE_ANSWER_AGE = 1.0
 TEXT = "text/plain; charset=utf-8"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -125,38 +126,27 @@ class Client:
         self.connection = connection
         self.until = time.monotonic() + CLIENT_TIMEOUT
         self._said = b""
-        self._to_tell: bytes | None = None
+        self._to_tell = b""
 
     def go_on(self, get: Callable[[str], Answer]) -> int:
         """Read or write what can be; return which of the two to wait for, 0 when it is over."""
         try:
             if self._to_tell:
-                self._tell()
-            else:
-                self._hear(get)
+                self._to_tell = self._to_tell[self.connection.send(self._to_tell) :]
+                return selectors.EVENT_WRITE if self._to_tell else 0
+            data = self.connection.recv(LONGEST_REQUEST)
         except BlockingIOError:
-            pass
-        except (OSError, EOFError):
+            return selectors.EVENT_WRITE if self._to_tell else selectors.EVENT_READ
+        except OSError:
             return 0
-        return selectors.EVENT_WRITE if self._to_tell else selectors.EVENT_READ
-
-    def _hear(self, get: Callable[[str], Answer]) -> None:
-        data = self.connection.recv(LONGEST_REQUEST)
-        if not data:
-            raise EOFError
-        if self._to_tell is not None:
-            # Told already. Reading on keeps what it sends from cutting off what it was told.
-            return
         self._said += data
-        if b"\r\n\r\n" in self._said or b"\n\n" in self._said or len(self._said) > LONGEST_REQUEST:
-            self._to_tell = respond(self._said, get)
-            self.until = time.monotonic() + CLIENT_TIMEOUT
-
-    def _tell(self) -> None:
-        assert self._to_tell is not None  # noqa: S101 - for mypy
-        self._to_tell = self._to_tell[self.connection.send(self._to_tell) :]
-        if not self._to_tell:
-            self.connection.shutdown(socket.SHUT_WR)
+        if not data:
+            return 0
+        if not re.search(rb"\r?\n\r?\n", self._said) and len(self._said) < LONGEST_REQUEST:
+            return selectors.EVENT_READ
+        self._to_tell = respond(self._said, get)
+        self.until = time.monotonic() + CLIENT_TIMEOUT
+        return selectors.EVENT_WRITE
 
 
 def serve(listener: socket.socket, get: Callable[[str], Answer]) -> None:
@@ -203,37 +193,39 @@ def _accept(listener: socket.socket) -> Client | None:
     return Client(connection)
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket that listens on `port` for IPv6 and IPv4, as far as there are; or OSError."""
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
+def listen(port: int, log: Log) -> socket.socket:
+    """Return a socket that listens on `port`, for IPv6 and IPv4 as far as there are.
 
-
-def main() -> int:
-    """Answer, after the pause (seconds) that is our argument; wait for a port that is taken."""
-    time.sleep(float(sys.argv[1]))
-    options = settings.read(settings.environment())
-    port = options.health_http_port
-    if port is None:
-        return 0
-    log = Log(options.log_format, options.log_level)
+    Where the port is taken, this is said once, and it is tried until it is free.
+    """
     said = False
     while True:
         try:
-            listener = listen(port)
-            break
+            if socket.has_dualstack_ipv6():
+                found = socket.create_server(
+                    ("", port), family=socket.AF_INET6, dualstack_ipv6=True
+                )
+            else:
+                found = socket.create_server(("", port))
         except OSError as error:
             if not said:
-                log.error(
-                    f"probes get no answer on port {port} (HEALTH_HTTP_PORT): it cannot be "
-                    "listened on; trying on",
-                    reason=error.strerror,
-                )
+                text = f"probes get no answer on port {port} (HEALTH_HTTP_PORT), trying on"
+                log.error(text, reason=error.strerror)
             said = True
-            time.sleep(BIND_AGAIN)
-    if said:
-        log.info(f"probes get their answers on port {port} (HEALTH_HTTP_PORT) now")
+            time.sleep(LISTEN_AGAIN)
+        else:
+            if said:
+                log.info(f"probes get their answers on port {port} (HEALTH_HTTP_PORT) now")
+            return found
+
+
+def main() -> int:
+    """Answer, after the pause (seconds) that is our argument."""
+    time.sleep(float(sys.argv[1]))
+    options = settings.read(settings.environment())
+    if options.health_http_port is None:
+        return 0
+    listener = listen(options.health_http_port, Log(options.log_format, options.log_level))
     node = Node()
     serve(listener, lambda path: answer(path, options.root, node.whats_wrong))
     return 0
