@@ -133,8 +133,9 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                 mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
             begin_to_note(options)
             configuration.write(mine.release, mine.places, files)
-    finally:
+    except EntrypointError:
         supervisor.end_all(time.monotonic())
+        raise
 
 
 def begin_to_note(options: settings.Settings) -> None:
@@ -353,7 +354,6 @@ class Service:
                     self._note(state.SERVING)
                     self._accompany()
             elif event in init.STOP_SIGNALS:
-                self._note(state.STOPPING)
                 deadline = time.monotonic() + self._mine.settings.stop_timeout
                 if self._mine.settings.leave_cluster_on_stop:
                     helper = self._leave(helper, deadline)
@@ -401,6 +401,7 @@ class Service:
         Returns the helper's pid, which may still run when that time is over. That the node could
         not leave is said by the helper, and keeps nobody from stopping it.
         """
+        self._note(state.STOPPING)
         timeout = self._mine.settings.stop_timeout
         until = deadline - min(STOPPING_TAKES, timeout / 2)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
