@@ -35,6 +35,7 @@ lint:
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict
 	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker
+	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:
 	@$(PYTHON) tools/setup.py venv

@@ -4,9 +4,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
-from member_entrypoint import configuration, init, member, settings
+from member_entrypoint import configuration, init, member, settings, users
 from member_entrypoint.cluster import decide, has_schema, other_nodes_on_disk, waits_before_start
 from member_entrypoint.errors import (
     ClusteringError,
@@ -60,7 +60,12 @@ def main() -> int:
     command = sys.argv[1:]
     try:
         if command == LEAVE:
-            deadline = time.monotonic() + settings.read(environment).stop_timeout
+            options = settings.read(environment)
+            deadline = time.monotonic() + options.stop_timeout
+            places = Places(options.root)
+            user = users.of_the_member(places)
+            if user and users.can_become(user):
+                users.become(user, environment, places)
             return run_command(supervisor, _worker("leave", deadline), environment)
         if command:
             return run_command(supervisor, command, environment)
@@ -73,7 +78,7 @@ def main() -> int:
 
 
 def run_command(
-    supervisor: Supervisor, command: Sequence[str], environment: Mapping[str, str]
+    supervisor: Supervisor, command: Sequence[str], environment: MutableMapping[str, str]
 ) -> int:
     """Run a command instead of the server, prepared for it if it is one of the release's own."""
     options = settings.read(environment)
@@ -82,9 +87,9 @@ def run_command(
     return init.run(supervisor, command, environment, options.stop_timeout)
 
 
-def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
+def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:
     """Live the life of a member; once more, if a join failed that a new start can mend."""
-    mine = prepare(supervisor, environment, with_role=True)
+    mine, files = prepare(supervisor, environment, with_role=True)
     deadline = time.monotonic() + mine.settings.join_timeout
     while True:
         try:
@@ -96,7 +101,7 @@ def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
                     f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s); the reasons stand above"
                 ) from None
             mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
-            configuration.write(mine.release, mine.places, mine.settings, mine.node)
+            configuration.write(mine.release, mine.places, files)
 
 
 def live(
@@ -114,8 +119,14 @@ def live(
     return Service(supervisor, mine, vm, environment).run(_worker("settle", deadline))
 
 
-def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role: bool) -> Member:
-    """Find out who this node is, and write the configuration that its release will read."""
+def prepare(
+    supervisor: Supervisor, environment: MutableMapping[str, str], *, with_role: bool
+) -> tuple[Member, dict[str, bytes]]:
+    """Find out who this node is, and write the configuration that its release will read.
+
+    Root reads it, and is root no more when it is written; `environment` is then the other user's.
+    Returns the member and the content of these files.
+    """
 
     def full_name(host: str, places: Places) -> str | None:
         known = member.known_full_name(host, places)
@@ -128,8 +139,24 @@ def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role
     mine = member.describe(environment, full_name, with_role=with_role)
     if with_role:
         refuse_another_nodes_data(mine)
-    configuration.write(mine.release, mine.places, mine.settings, mine.node)
-    return mine
+    files = configuration.render(mine.release, mine.places, mine.settings, mine.node)
+    configuration.add_hosts(places)
+    give_way(supervisor, environment, places)
+    if with_role:
+        users.see_that_data_can_be_written(places, mine.node)
+    configuration.write(mine.release, places, files)
+    return mine, files
+
+
+def give_way(supervisor: Supervisor, environment: MutableMapping[str, str], places: Places) -> None:
+    """Be the image's user from now on, if this is root and may; the folders become that user's."""
+    user = users.of_the_image(places)
+    if user is None or not users.can_become(user):
+        return
+    for _ in users.give((places.data, places.log, places.run), user):
+        if supervisor.is_asked_for(init.STOP_SIGNALS):
+            raise StopRequestedError(STOPPED_EARLY)
+    users.become(user, environment, places)
 
 
 def refuse_another_nodes_data(mine: Member) -> None:

@@ -8,7 +8,7 @@ process of its own, it may block, fail or be killed at any moment, and leaves no
 import sys
 import time
 
-from member_entrypoint import founding, install, joining, masking, member, settings
+from member_entrypoint import founding, install, joining, masking, member, settings, users
 from member_entrypoint.cluster import (
     Marker,
     Plan,
@@ -73,6 +73,8 @@ def settle(mine: Member, deadline: float) -> None:
 
     Raises `StartError` or `ClusteringError`; the VM must then be stopped.
     """
+    for warning in users.warnings(mine.places):
+        mine.log.warning(warning)
     plan = decide(member.facts(mine))
     target = mine.role.target or ""
     if plan is Plan.FOUND:
