@@ -34,7 +34,7 @@ lint:
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict
-	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker
+	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker deploy
 	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:
