@@ -51,7 +51,9 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         pods = {ordinal: kubelet.start(ordinal) for ordinal in (2, 1, 0)}
         hosts = {ordinal: kubelet.host(ordinal) for ordinal in pods}
         for pod in pods.values():
-            pod.wait_for_cluster(hosts.values())
+            pod.wait_for(lambda it=pod: kubelet.probe(it, "startupProbe"), what="readiness")  # type: ignore[misc]
+            assert kubelet.probe(pod, "livenessProbe")
+        pods[2].wait_for_cluster(hosts.values())
         assert pods[0].exec("id", "-u").stdout.strip() == "5222"
         assert pods[0].exec("touch", "/usr/lib/mongooseim/file").returncode != 0
         pods[0].ctl("sample", "write", "key", "kept")
@@ -60,6 +62,7 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         assert kubelet.delete(1, pods[1]) == 0
         pods[1] = kubelet.start(1)
         pods[1].wait_for_log("already clustered")
+        pods[1].wait_for(lambda: kubelet.probe(pods[1], "readinessProbe"), what="readiness")
         pods[1].wait_for_cluster(hosts.values())
         assert "kept" in pods[1].ctl("sample", "read", "key")
 
