@@ -43,7 +43,7 @@ format:
 	$(VENV)/ruff format
 
 clean:
-	-docker image rm --force mimtest-builder mimtest-member 2>/dev/null
+	-docker image rm --force mimtest-builder mimtest-member mimtest-postgresql 2>/dev/null
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	rm -f member/mimtest.tar.gz
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

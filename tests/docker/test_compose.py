@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import socket
 import subprocess
 import tomllib
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import base_images
 import pytest
 from console import ROOT, run
-from containers import PREFIX, Container, docker
+from containers import OWNER_LABEL, PREFIX, Container, docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +26,22 @@ PLUGIN = Path("/usr/libexec/docker/cli-plugins/docker-compose")
 UP_TIMEOUT = 120
 PASSWORD = 'a "password" of \\ the tests\' ☃'  # noqa: S105 - not one of anything else
 
-OVERRIDE = """
-services:
-  prepare:
-    volumes:
-      # The sample server is no MongooseIM and has no tables.
-      - ./pg.sql:/usr/lib/mongooseim/lib/mongooseim-0/priv/pg.sql:ro
-"""
+VOLUMES = ("configuration", "schema", *MEMBERS, "postgresql")
 TABLES = "CREATE TABLE last (username text PRIMARY KEY, seconds integer);\n"
+
+
+def override(*, tables: bool) -> str:
+    """Return what the tests add: who removes what a killed run leaves, and tables.
+
+    The sample server is no MongooseIM and has no tables of its own.
+    """
+    ours = {"labels": {OWNER_LABEL: str(os.getpid())}}
+    services: dict[str, Any] = {name: dict(ours) for name in (*MEMBERS, "postgresql", "prepare")}
+    if tables:
+        target = "/usr/lib/mongooseim/lib/mongooseim-0/priv/pg.sql"
+        services["prepare"]["volumes"] = [f"./pg.sql:{target}:ro"]
+    volumes = dict.fromkeys(VOLUMES, ours)
+    return json.dumps({"services": services, "volumes": volumes, "networks": {"default": ours}})
 
 
 class Compose(NamedTuple):
@@ -144,7 +154,7 @@ def compose(
     secrets.mkdir(mode=0o700)
     (secrets / "cookie").write_text("a-cookie-of-the-tests\n")
     (secrets / "database-password").write_text(f"{PASSWORD}\n", encoding="utf-8")
-    (folder / "override.yaml").write_text(OVERRIDE)
+    (folder / "override.yaml").write_text(override(tables=True))
     (folder / "pg.sql").write_text(TABLES)
     ports = "".join(f"C2S_PORT_{number}=0\n" for number in (1, 2, 3))
     (folder / ".env").write_text(
@@ -193,7 +203,7 @@ def test_all_is_healthy_and_comes_back_after_down_and_up(compose: Compose) -> No
 
 def test_a_release_without_tables_is_said(compose: Compose) -> None:
     """Nothing starts on a database that would stay empty."""
-    (compose.folder / "override.yaml").write_text("services: {prepare: {labels: {test: 'yes'}}}\n")
+    (compose.folder / "override.yaml").write_text(override(tables=False))
     with pytest.raises(AssertionError):
         compose("up", "--detach")
     prepare = compose.container("prepare")
