@@ -103,6 +103,16 @@ class Kubelet:
         container.remove()
         return status
 
+    def empty_volume(self, ordinal: int) -> None:
+        """Have a pod's claim give an empty volume when the pod is started next."""
+        for claim in self._spec["volumeClaimTemplates"]:
+            volume = self._volumes[f"{claim['metadata']['name']}-{ordinal}"]
+            command = "find /volume -mindepth 1 ! -name lost+found -delete"
+            docker(
+                *("run", "--rm", "--user=0:0", "--entrypoint=sh", "--network=none"),
+                *(f"--volume={volume}:/volume", self._cluster.image, "-ec", command),
+            )
+
     def probe(self, container: Container, name: str) -> bool:
         """Tell whether a probe of the manifest succeeds in a pod."""
         command = self._member[name]["exec"]["command"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -90,7 +91,7 @@ class Compose(NamedTuple):
 def _version_2(cache: Path) -> tuple[str, ...]:
     """Return the command of Compose 2: the machine's own, else that of the base image's Debian."""
     for command in (("docker", "compose"), ("docker-compose",)):
-        if "v2." in _says(*command, "version") or "version 2." in _says(*command, "version"):
+        if _major(*command) >= 2:
             return command
     binary = cache / "compose-2" / PLUGIN.name
     if not binary.exists():
@@ -110,16 +111,19 @@ def _version_2(cache: Path) -> tuple[str, ...]:
 
 def _version_1() -> tuple[str, ...]:
     """Return the command of Compose 1; skip where the machine has none, as Debian 13."""
-    if "version 1." not in _says("docker-compose", "version"):
+    if _major("docker-compose") != 1:
         pytest.skip("docker-compose 1.29 is not on this machine, and cannot be installed")
     return ("docker-compose",)
 
 
-def _says(*command: str) -> str:
+def _major(*command: str) -> int:
+    """Return the first number of the version of a Compose; 0 where there is none."""
     if shutil.which(command[0]) is None:
-        return ""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.stdout if done.returncode == 0 else ""
+        return 0
+    asked = [*command, "version"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    found = re.search(r"version v?(\d+)\.", done.stdout)
+    return int(found[1]) if found and done.returncode == 0 else 0
 
 
 @pytest.fixture(scope="session")

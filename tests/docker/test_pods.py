@@ -45,7 +45,7 @@ CHART_TOML = """\
 def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Started together, replaced at another address, scaled down: one cluster with its data."""
+    """Started together, moved, scaled down, robbed of a volume: one cluster with its data."""
     kubelet = Kubelet(cluster, render("mnesia"), tmp_path)
     with kubelet.dns():
         pods = {ordinal: kubelet.start(ordinal) for ordinal in (2, 1, 0)}
@@ -72,6 +72,13 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         assert kubelet.delete(2, pods[2]) == 0
         pods[0].wait_for_cluster([hosts[0], hosts[1]])
         assert f"mongooseim@{hosts[2]}" not in pods[0].db_nodes()
+
+        # A lost volume, and that of the primary: it founds no second cluster.
+        assert kubelet.delete(0, pods[0]) == 0
+        kubelet.empty_volume(0)
+        pods[0] = kubelet.start(0)
+        pods[0].wait_for_cluster([hosts[0], hosts[1]])
+        assert "kept" in pods[0].ctl("sample", "read", "key")
 
 
 def test_pods_of_the_helm_chart_form_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
@@ -122,6 +129,10 @@ def test_pods_of_the_helm_chart_form_a_cluster(cluster: Cluster, tmp_path: Path)
         )
         second.wait_for_cluster([kubelet.host(0), kubelet.host(1)])
         assert second.exec(CTL, "status").returncode == 0
+        vm_environment = "tr '\\0' '\\n' < /proc/$(pgrep beam.smp)/environ"
+        assert (
+            "MIM_NODE_IP=10.1.2.3\n" in second.exec("sh", "-c", vm_environment, user="5222").stdout
+        )
         vm_args = second.exec("cat", "/usr/lib/mongooseim/etc/vm.args").stdout
         assert "-setcookie the-cookie-of-the-chart" in vm_args.splitlines()
         assert "+P 10000000" in vm_args.splitlines()
