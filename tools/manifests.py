@@ -50,3 +50,15 @@ def only(manifests: list[Manifest], kind: str) -> Manifest:
     """Return the only manifest of a kind."""
     (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
     return found
+
+
+def variables(container: dict[str, Any], fields: dict[str, str]) -> dict[str, str]:
+    """Return a container's variables as the kubelet sets them; `fields` are those of the pod."""
+    values: dict[str, str] = {}
+    for variable in container["env"]:
+        source = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        value = fields[source] if source else variable["value"]
+        for name, earlier in values.items():
+            value = value.replace(f"$({name})", earlier)
+        values[variable["name"]] = value
+    return values

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from containers import Cluster, Container, docker
-from manifests import Manifest, only
+from manifests import Manifest, only, variables
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "process"))
 
@@ -129,18 +129,16 @@ class Kubelet:
         )
         if not found:
             return NAME_ERROR
-        return [f"{name} A {address}" for address in found] if kind == "A" else []
+        if kind == "A":
+            return [f"{name} A {address}" for address in found]
+        if kind == "SRV" and name == service:
+            return [f"{name} SRV 0 50 9100 {host}" for host in self._addresses]
+        return []
 
     def _environment(self) -> dict[str, str]:
-        values = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
         fields = {"metadata.namespace": NAMESPACE, "status.podIP": "10.1.2.3"}
-        for variable in self._member["env"]:
-            source = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
-            value = fields[source] if source else variable["value"]
-            for name, earlier in values.items():
-                value = value.replace(f"$({name})", earlier)
-            values[variable["name"]] = value
-        return values
+        services = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+        return {**services, **variables(self._member, fields)}
 
     def _options(self) -> list[str]:
         own = self._member.get("securityContext", {})

@@ -16,7 +16,7 @@ from member_entrypoint import settings
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from manifests import COOKIE, OVERLAYS, Manifest, only, render  # noqa: E402 - found through the path
+from manifests import COOKIE, OVERLAYS, Manifest, only, render, variables  # noqa: E402 - on the path now
 
 ADDRESS = "10.1.2.3"
 NAMESPACE = "chat"
@@ -58,14 +58,8 @@ def member(pod: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def environment(member: dict[str, Any], tmp_path: Path) -> dict[str, str]:
     """Give the environment as the kubelet makes it, the cookie in a file that is there."""
-    values: dict[str, str] = {}
-    for variable in member["env"]:
-        source = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
-        known = {"metadata.namespace": NAMESPACE, "status.podIP": ADDRESS}
-        value = known[source] if source else variable["value"]
-        for name, earlier in values.items():
-            value = value.replace(f"$({name})", earlier)
-        values[variable["name"]] = value
+    fields = {"metadata.namespace": NAMESPACE, "status.podIP": ADDRESS}
+    values = variables(member, fields)
     (tmp_path / "cookie").write_text(COOKIE)
     values["CLUSTER_COOKIE_FILE"] = str(tmp_path / "cookie")
     return values
