@@ -39,7 +39,7 @@ lint:
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict
-	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker
+	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker deploy
 	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:
@@ -48,7 +48,7 @@ format:
 	$(VENV)/ruff format
 
 clean:
-	-docker image rm --force mimtest-builder mimtest-member 2>/dev/null
+	-docker image rm --force mimtest-builder mimtest-member mimtest-postgresql 2>/dev/null
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	rm -f member/mimtest.tar.gz
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

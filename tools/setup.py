@@ -24,6 +24,7 @@ STAMP = VENV / "set-up-for"
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 PROGRAMS = {
+    "docker-compose": "docker-compose",
     "dumb-init": "dumb-init",
     "git": "git",
     "ip": "iproute2",

@@ -1,0 +1,64 @@
+"""The Kubernetes manifests as kustomize makes them, for the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from console import ROOT, ToolError
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("mnesia", "cets", "postgresql")
+COOKIE = "a-cookie-of-the-tests"
+
+Manifest = dict[str, Any]
+
+
+def kubectl() -> str:
+    """Return the kubectl to use: that of this virtual environment, else what is on the path."""
+    own = Path(sys.executable).parent / "kubectl"
+    found = str(own) if own.exists() else shutil.which("kubectl")
+    if found is None:
+        raise ToolError("there is no kubectl: python3 tools/setup.py venv")
+    return found
+
+
+def render(overlay: str) -> list[Manifest]:
+    """Return what `kubectl kustomize` makes of an overlay, in a copy that has a cookie."""
+    with tempfile.TemporaryDirectory(prefix="manifests-") as folder:
+        copy = Path(folder, "kubernetes")
+        shutil.copytree(KUBERNETES, copy, ignore=shutil.ignore_patterns("cookie"))
+        (copy / "base" / "cookie").write_text(f"{COOKIE}\n")
+        done = subprocess.run(
+            [kubectl(), "kustomize", str(copy / "overlays" / overlay)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    if done.returncode != 0 or done.stderr:
+        raise ToolError(f"kubectl kustomize: status {done.returncode}\n{done.stderr}")
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+
+
+def only(manifests: list[Manifest], kind: str) -> Manifest:
+    """Return the only manifest of a kind."""
+    (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
+    return found
+
+
+def variables(container: dict[str, Any], fields: dict[str, str]) -> dict[str, str]:
+    """Return a container's variables as the kubelet sets them; `fields` are those of the pod."""
+    values: dict[str, str] = {}
+    for variable in container["env"]:
+        source = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        value = fields[source] if source else variable["value"]
+        for name, earlier in values.items():
+            value = value.replace(f"$({name})", earlier)
+        values[variable["name"]] = value
+    return values
