@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.measurement import OURS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -54,8 +56,9 @@ def draw(measurements: Sequence[Measurement], path: Path) -> None:
     mpl.rcParams["font.size"] = 8
     rows = -(-len(measurements) // COLUMNS)
     figure = Figure(figsize=(INCHES[0] * COLUMNS, INCHES[1] * rows), layout="constrained")
-    places = figure.subplots(rows, COLUMNS, squeeze=False).flat
-    for place, measurement in zip(places, measurements, strict=False):
+    places = iter(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    # The measurements first: zip must not take a place that it has no measurement for.
+    for measurement, place in zip(measurements, places, strict=False):
         names = list(measurement.series)[::-1]
         boxes = place.boxplot(
             [measurement.series[name] for name in names],
@@ -66,12 +69,12 @@ def draw(measurements: Sequence[Measurement], path: Path) -> None:
             medianprops={"color": "black"},
         )
         for name, box in zip(names, boxes["boxes"], strict=True):
-            box.set_facecolor(OURS_COLOUR if name == "ours" else OTHER_COLOUR)
+            box.set_facecolor(OURS_COLOUR if name == OURS or OURS not in names else OTHER_COLOUR)
         place.set_yticks(range(1, len(names) + 1), names)
         place.set_xlim(left=0)
         met = {True: ", target met", False: ", target missed", None: ""}[measurement.is_met()]
         place.set_title(f"{measurement.title}{met}", fontsize=8)
         place.set_xlabel(measurement.unit)
-    for place in list(places):
+    for place in places:
         place.set_axis_off()
     figure.savefig(path, dpi=110)
