@@ -3,12 +3,14 @@
 `look` runs before the VM where something has to be looked up first; `settle` runs beside it until
 the node is where it belongs. The exit status is that of the contract; 0 means: go on. Being a
 process of its own, it may block, fail or be killed at any moment, and leaves no memory behind.
+
+What only some tasks need is imported by them: the VM boots at the same time, and wants the CPU.
 """
 
 import sys
 import time
 
-from member_entrypoint import founding, install, joining, masking, member, settings
+from member_entrypoint import member, settings
 from member_entrypoint.cluster import (
     Marker,
     Plan,
@@ -32,6 +34,8 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
+    from member_entrypoint import founding, joining
+
     joining.wait_for_addresses(mine)
     facts = member.facts(mine)
     plan = decide(facts)
@@ -60,6 +64,8 @@ def look(mine: Member, deadline: float) -> None:
 
 def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     """Wait until `target` can be joined, and note that what is on our disk is nobody's data."""
+    from member_entrypoint import joining
+
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
     joining.wait_until_there(mine, target, deadline)
     # Before the others forget us: whoever starts after a crash in between knows whom to join.
@@ -80,12 +86,17 @@ def settle(mine: Member, deadline: float) -> None:
         marker, other = read_marker(mine.places, mine.node)
         plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
     if mine.settings.print_config_files_on_start:
+        from member_entrypoint import masking
+
         sys.stdout.write(masking.show_files(mine.release.etc))
         sys.stdout.flush()
     if plan is Plan.PRIMARY:
         mine.log.info(f"MongooseIM cluster primary node {mine.node}")
     elif plan is Plan.ALONE:
         mine.log.info(f"MongooseIM node {mine.node} runs alone, as JOIN_CLUSTER=false says")
+    else:
+        # Now, while there is nothing to do but to wait.
+        from member_entrypoint import joining
     _wait_until_started(mine)
     if plan is Plan.PRIMARY:
         mine.log.info(f"Clustered {mine.node} with {mine.node}")
@@ -99,6 +110,8 @@ def settle(mine: Member, deadline: float) -> None:
 
 def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
+    from member_entrypoint import joining
+
     joining.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
     mine.log.info(f"MongooseIM node {mine.node} left its cluster")
@@ -134,6 +147,8 @@ def main() -> int:
     places = Places(options.root)
     try:
         if task == "choose-release":
+            from member_entrypoint import install
+
             install.choose(places)
         elif task == "full-name":
             sys.stdout.write(member.full_name(arguments[0], places) or "")
