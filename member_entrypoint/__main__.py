@@ -7,11 +7,19 @@ import time
 from collections.abc import Mapping, Sequence
 
 from member_entrypoint import configuration, init, member, settings
-from member_entrypoint.cluster import decide, has_schema, other_nodes_on_disk, waits_before_start
+from member_entrypoint.cluster import (
+    Plan,
+    decide,
+    has_schema,
+    other_nodes_on_disk,
+    waits_before_start,
+)
 from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
     EntrypointError,
+    PartitionError,
+    RemovedError,
     StartError,
     TryAgainError,
 )
@@ -26,10 +34,21 @@ NEED_THE_NODE = ("mongooseim", "mongooseimctl")
 INTERNAL_ERROR = 70
 TELL_AGAIN = 0.25
 STOPPING_TAKES = 10.0
+SHORT_LIFE = 60.0
+PARTITIONED = PartitionError.status
 # What our own helpers end with once they have said why.
 EXPLAINED = {
-    error.status for error in (ClusteringError, ConfigurationError, StartError, TryAgainError)
+    error.status
+    for error in (
+        ClusteringError,
+        ConfigurationError,
+        PartitionError,
+        RemovedError,
+        StartError,
+        TryAgainError,
+    )
 }
+START_ANEW = {error.status: error for error in (TryAgainError, PartitionError)}
 
 
 class HelperFailedError(EntrypointError):
@@ -83,12 +102,17 @@ def run_command(
 
 
 def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
-    """Live the life of a member; once more, if a join failed that a new start can mend."""
+    """Live the life of a member; once more, where a new start mends what failed."""
     mine = prepare(supervisor, environment, with_role=True)
     deadline = time.monotonic() + mine.settings.join_timeout
+    restarts = 0
     while True:
         try:
-            return live(supervisor, mine, environment, deadline)
+            return live(supervisor, mine, environment, deadline, restarts)
+        except PartitionError:
+            restarts += 1
+            deadline = time.monotonic() + mine.settings.join_timeout
+            configuration.write(mine.release, mine.places, mine.settings, mine.node)
         except TryAgainError:
             if time.monotonic() >= deadline:
                 raise ClusteringError(
@@ -100,10 +124,16 @@ def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
 
 
 def live(
-    supervisor: Supervisor, mine: Member, environment: Mapping[str, str], deadline: float
+    supervisor: Supervisor,
+    mine: Member,
+    environment: Mapping[str, str],
+    deadline: float,
+    restarts: int,
 ) -> int:
     """Look, start the VM, serve, stop."""
-    if mine.settings.wait_for or waits_before_start(decide(member.facts(mine))):
+    options = mine.settings
+    plan = decide(member.facts(mine))
+    if options.wait_for or options.discovery_file or waits_before_start(plan):
         run_helper(supervisor, _worker("look", deadline), environment)
     if mine.settings.bootstrap_enabled:
         command = [mine.release.control_script, "bootstrap"]
@@ -111,7 +141,13 @@ def live(
     if supervisor.is_asked_for(init.STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([mine.release.start_script, *SERVER_ARGUMENTS], environment)
-    return Service(supervisor, mine, vm, environment).run(_worker("settle", deadline))
+    companions = []
+    if options.discovery_file:
+        companions.append(_worker("discover", 0.0))
+    if plan is not Plan.ALONE:
+        companions.append(_worker("watch", restarts))
+    service = Service(supervisor, mine, vm, environment, companions)
+    return service.run(_worker("settle", deadline))
 
 
 def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role: bool) -> Member:
@@ -149,8 +185,11 @@ def refuse_another_nodes_data(mine: Member) -> None:
         )
 
 
-def _worker(task: str, deadline: float) -> list[str]:
-    return [sys.executable, "-I", "-m", "member_entrypoint.worker", task, str(deadline)]
+TASK = 4
+
+
+def _worker(task: str, number: float) -> list[str]:
+    return [sys.executable, "-I", "-m", "member_entrypoint.worker", task, str(number)]
 
 
 def run_helper(
@@ -194,13 +233,20 @@ class Service:
     """A VM that serves, and how it comes to its end."""
 
     def __init__(
-        self, supervisor: Supervisor, mine: Member, vm: int, environment: Mapping[str, str]
+        self,
+        supervisor: Supervisor,
+        mine: Member,
+        vm: int,
+        environment: Mapping[str, str],
+        companions: Sequence[Sequence[str]],
     ) -> None:
-        """Take over a VM that was just started."""
+        """Take over a VM that was just started; `companions` are helpers to run while it serves."""
         self._supervisor = supervisor
         self._mine = mine
         self._vm = vm
         self._environment = environment
+        self._to_accompany = companions
+        self._companions: dict[int, tuple[Sequence[str], float]] = {}
         self._began = time.monotonic()
 
     def run(self, settle: Sequence[str]) -> int:
@@ -213,7 +259,7 @@ class Service:
         try:
             helper = self._supervisor.spawn(settle, self._environment)
             return self._serve(helper, settle)
-        except TryAgainError:
+        except (TryAgainError, PartitionError):
             raise
         except Exception as error:  # noqa: BLE001 - PID 1 never leaves a VM behind
             self._give_up(helper, error)
@@ -225,8 +271,9 @@ class Service:
             if isinstance(event, Ended):
                 if event.pid == self._vm:
                     return self._ended_by_itself(event, helper)
-                if event.pid == helper and event.status != 0:
+                if event.status != 0 and (event.pid == helper or event.code == PARTITIONED):
                     return self._failed(HelperFailedError(settle, event), helper)
+                self._accompany(event, settled=event.pid == helper)
             elif event in init.STOP_SIGNALS:
                 deadline = time.monotonic() + self._mine.settings.stop_timeout
                 if self._mine.settings.leave_cluster_on_stop:
@@ -235,6 +282,23 @@ class Service:
             elif event == signal.SIGUSR1:
                 self._supervisor.send(signal.SIGUSR1, self._vm)
 
+    def _accompany(self, ended: Ended, *, settled: bool) -> None:
+        """Start the companions of a VM that has settled, or one that was killed or failed.
+
+        One that fails at once is not started again.
+        """
+        commands = self._to_accompany if settled else []
+        if ended.pid in self._companions:
+            command, born = self._companions.pop(ended.pid)
+            if ended.status == 0:
+                return
+            commands = [command] if time.monotonic() - born >= SHORT_LIFE else []
+            then = "starting it anew" if commands else "MongooseIM goes on without it"
+            self._mine.log.error(f"the helper {command[TASK]!r} ended, {then}", how=ended.how)
+        for command in commands:
+            pid = self._supervisor.spawn(command, self._environment)
+            self._companions[pid] = command, time.monotonic()
+
     def _failed(self, error: HelperFailedError, helper: int) -> int:
         """Stop a VM that did not become what it should be, unless that is because it ended."""
         ended = self._supervisor.wait_for(self._vm, time.monotonic())
@@ -242,12 +306,15 @@ class Service:
             return self._ended_by_itself(ended, helper)
         if str(error):
             self._mine.log.error(str(error))
+        if error.status == RemovedError.status:
+            # Before its Mnesia makes it known again to the members that removed it.
+            self._supervisor.send(signal.SIGKILL, self._vm)
         self._stop(helper, "the failure above")
         if self._supervisor.is_asked_for(init.STOP_SIGNALS):
             return 0
-        if error.status == TryAgainError.status:
-            raise TryAgainError
-        return error.status
+        if error.status in START_ANEW:
+            raise START_ANEW[error.status]
+        return ClusteringError.status if error.status == RemovedError.status else error.status
 
     def _leave(self, helper: int, deadline: float) -> int:
         """Have the node leave its cluster, in the time that the stop itself does not need.

@@ -6,6 +6,7 @@ Node name, cookie, Mnesia folder and log folder are always the container's.
 
 import os
 import re
+from typing import NamedTuple
 
 from member_entrypoint import terms
 from member_entrypoint.errors import ConfigurationError
@@ -37,7 +38,7 @@ def write(release: Release, places: Places, settings: Settings, node: str) -> No
     """
     for folder in (places.data, places.log, os.path.join(places.run, "var/lock/ctl"), release.etc):
         _make_folder(os.path.realpath(folder))
-    for stale in (release.status_file, release.pid_file):
+    for stale in (release.status_file, release.pid_file, places.partition_file):
         _remove(stale)
     names = _names(release.pristine, places.member)
     for name in names:
@@ -124,6 +125,42 @@ def _mnesia_dir(stream: list[terms.Token], options: int, directory: str) -> tupl
     empty = stream[options + 1].text == "]"
     place = stream[options].end
     return place, place, f"{{dir, {directory}}}{'' if empty else ', '}"
+
+
+class Cets(NamedTuple):
+    """What mongooseim.toml says of CETS, the way to cluster without Mnesia.
+
+    `only` says that Mnesia is not used beside it, so that there is nothing to join; `node_list` is
+    the file that names the nodes, empty where CETS finds them otherwise.
+    """
+
+    only: bool
+    node_list: str
+
+
+def cets(release: Release, places: Places, settings: Settings) -> Cets | None:
+    """Return what the server's configuration says of CETS, None where it does not use it.
+
+    A file that is no TOML is left to the server, which says what is wrong. Source: MongooseIM's
+    documentation, "Internal Databases".
+    """
+    path = settings.ejabberd_config_path or _source(release, places, "mongooseim.toml")
+    if (settings.mongooseim_config_format or "toml") != "toml" or not os.path.isfile(path):
+        return None
+    content = _read(path)
+    if b"cets" not in content:
+        return None
+    import tomllib  # no other configuration needs it
+
+    try:
+        databases = tomllib.loads(content.decode()).get("internal_databases")
+    except ValueError:
+        return None
+    if not isinstance(databases, dict) or not isinstance(databases.get("cets"), dict):
+        return None
+    options = databases["cets"]
+    listed = options.get("node_list_file", "") if options.get("backend") == "file" else ""
+    return Cets("mnesia" not in databases, os.path.join(release.root, listed) if listed else "")
 
 
 def _names(pristine: str, member: str) -> list[str]:

@@ -32,7 +32,9 @@ from member_entrypoint.terms import Atom
 HIGHEST, LOWEST = 6, 5
 FLAGS = {
     "EXTENDED_REFERENCES": 0x4,
+    "DIST_MONITOR": 0x8,
     "FUN_TAGS": 0x10,
+    "DIST_MONITOR_NAME": 0x20,
     "NEW_FUN_TAGS": 0x80,
     "EXTENDED_PIDS_PORTS": 0x100,
     "EXPORT_PTR_TAG": 0x200,
@@ -48,6 +50,8 @@ FLAGS = {
 OUR_FLAGS = sum(FLAGS.values())
 OLD_FLAGS = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
 SEND, REG_SEND = 2, 6
+MONITOR_P, MONITOR_P_EXIT = 19, 21
+DOWN = Atom("DOWN")
 PASS_THROUGH = b"p"
 
 
@@ -79,6 +83,7 @@ class Connection:
         port, version = node_port(address, node.partition("@")[0], timeout)
         try:
             self._socket = socket.create_connection((address, port), timeout)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             try:
                 self._creation = self._shake_hands(cookie, new=version >= HIGHEST)
             except BaseException:
@@ -118,6 +123,11 @@ class Connection:
                 return answer[1]
             self._waiting.append(answer)
 
+    def monitor(self, name: str) -> None:
+        """Have `receive` return `(DOWN, Reason)` when the process of this name ends there."""
+        self._calls += 1
+        self._send((MONITOR_P, self.pid, Atom(name), self._reference(self._calls)))
+
     @property
     def pid(self) -> Identifier:
         """The process that we pretend to be."""
@@ -154,6 +164,8 @@ class Connection:
                 control = reader.term()
                 if packet[:1] == PASS_THROUGH and control[0] in {SEND, REG_SEND}:
                     return reader.term()
+                if packet[:1] == PASS_THROUGH and control[0] == MONITOR_P_EXIT:
+                    return DOWN, control[4]
             except OSError as error:
                 raise NoAnswerError(f"no answer: {error.strerror or error}") from None
             except (struct.error, IndexError, ValueError) as error:

@@ -17,10 +17,14 @@ CHUNK = 65536
 
 
 class Names(NamedTuple):
-    """What an epmd said: the names registered there, or None and the reason."""
+    """What an epmd said: the names registered there, or None and the reason.
+
+    `refused` says that the host itself answered: no epmd, hence no node, runs there.
+    """
 
     names: tuple[str, ...] | None
     reason: str
+    refused: bool = False
 
 
 class Registration:
@@ -52,7 +56,7 @@ def names(address: str, timeout: float = 3.0, port: int = PORT) -> Names:
     try:
         answer = _ask(address, port, NAMES_REQ, timeout)
     except NotRegisteredError as error:
-        return Names(None, str(error))
+        return Names(None, str(error), isinstance(error.__cause__, ConnectionRefusedError))
     found = re.findall(rb"^name (\S+) at port \d+$", answer[4:], re.MULTILINE)
     return Names(tuple(name.decode(errors="replace") for name in found), "")
 
@@ -85,5 +89,5 @@ def _ask(address: str, port: int, request: bytes, timeout: float) -> bytes:
     except OSError as error:
         raise NotRegisteredError(
             f"no epmd on {address} port {port} ({error.strerror or error})"
-        ) from None
+        ) from error
     return answer

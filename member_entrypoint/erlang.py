@@ -11,6 +11,7 @@ from member_entrypoint.release import Places, Release
 from member_entrypoint.terms import Atom
 
 Call = tuple[str, str, list[Any]]
+LOOPBACK = ("127.0.0.1", "::1")
 
 # The question comes as plain arguments, that is, as data; the cookie comes from vm.args and not
 # from the command line, where everybody could read it.
@@ -56,6 +57,7 @@ class Erlang:
         """Take cookie and distribution flags from the release's run-time `etc`."""
         self._release = release
         self._places = places
+        self._own_node = own_node
         self._own_host = own_node.partition("@")[2]
         self._vm_args = os.path.join(release.etc, "vm.args")
         self._dist_args = os.path.join(release.etc, "vm.dist.args")
@@ -99,14 +101,23 @@ class Erlang:
         host = node.partition("@")[2]
         cookie = self._flags.get("setcookie", "")
         answer = resolve.look_up(host, self._places, timeout)
+        addresses = answer.addresses
+        if node == self._own_node:
+            # The address of this machine may go away, as when it is taken out of its network.
+            addresses = (*LOOPBACK, *addresses)
         reason = f"no address for {host}: {answer.reason}"
-        for address in answer.addresses:
+        failure = None
+        for address in addresses:
             try:
                 return distribution.Connection(address, node, self._own_host, cookie, timeout)
             except NotRegisteredError as error:
                 reason = str(error)
             except distribution.RefusedError as error:
                 raise NodeDownError(f"{node} refuses us: {error}") from None
+            except distribution.DistributionError as error:
+                failure = error
+        if failure is not None:
+            raise failure
         raise NodeDownError(f"{node} is down: {reason}")
 
     def _ask_directly(self, node: str, call: Call, timeout: float) -> Any:

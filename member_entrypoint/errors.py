@@ -25,6 +25,18 @@ class TryAgainError(EntrypointError):
     status = 75
 
 
+class PartitionError(EntrypointError):
+    """The node runs apart from its cluster, and a new start mends that; PID 1 sees to it."""
+
+    status = 76
+
+
+class RemovedError(EntrypointError):
+    """The cluster does not know this node any more; PID 1 kills the VM and ends with status 2."""
+
+    status = 77
+
+
 class StartError(EntrypointError):
     """The VM did not come up within `START_TIMEOUT`."""
 

@@ -8,14 +8,16 @@ import subprocess
 import tempfile
 import time
 
-from member_entrypoint import epmd, erlang, founding, resolve
-from member_entrypoint.errors import ClusteringError, StartError, TryAgainError
+from member_entrypoint import epmd, erlang, peers, resolve
+from member_entrypoint.cluster import read_marker
+from member_entrypoint.errors import ClusteringError, RemovedError, StartError, TryAgainError
 from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom, show
 
 DNS_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
+ASK_TIMEOUT = 10.0
 LONGEST_JOIN = 60.0
 TRIES = 3
 
@@ -59,7 +61,7 @@ def wait_until_there(mine: Member, target: str, deadline: float) -> None:
     Raises `ClusteringError` when `deadline` has passed.
     """
     pauses = Pauses(deadline)
-    announcement = founding.Announcement(mine)
+    announcement = peers.Announcement(mine)
     while missing := whats_missing(mine, target):
         if pauses.over():
             raise ClusteringError(
@@ -101,7 +103,7 @@ def _not_registered(mine: Member, target: str) -> str:
 
 def _not_serving(mine: Member, target: str) -> str:
     try:
-        running = _running_nodes(mine, target)
+        running = peers.listed(mine, target, "running_db_nodes", ASK_TIMEOUT)
     except erlang.NodeDownError:
         return (
             f"{target} refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its "
@@ -112,15 +114,6 @@ def _not_serving(mine: Member, target: str) -> str:
     return "" if target in running else f"{target} is up, but its Mnesia does not run yet"
 
 
-def _running_nodes(mine: Member, node: str) -> list[str]:
-    """Return the `running_db_nodes` of `node`'s Mnesia: members of its cluster that are up."""
-    question = [Atom("running_db_nodes")]
-    answer = mine.erlang.rpc(node, "mnesia", "system_info", question)
-    if not isinstance(answer, list):
-        raise erlang.RpcError(f"{node} does not say which nodes run: {show(answer)[:200]}")
-    return [str(name) for name in answer]
-
-
 def remove_stale_entry(mine: Member, target: str, deadline: float) -> None:
     """Have the cluster of `target` forget the node of our name that had the disk we lost.
 
@@ -129,8 +122,7 @@ def remove_stale_entry(mine: Member, target: str, deadline: float) -> None:
     """
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
     try:
-        known = mine.erlang.rpc(target, "mnesia", "system_info", [Atom("db_nodes")])
-        if mine.node not in [str(name) for name in known]:
+        if mine.node not in peers.listed(mine, target, "db_nodes", ASK_TIMEOUT):
             return
         mine.log.info(f"{target} lists {mine.node}, whose data are lost: removing that entry first")
         arguments = [Atom("schema"), Atom(mine.node)]
@@ -153,7 +145,7 @@ def join(mine: Member, target: str, deadline: float) -> None:
     for left in reversed(range(TRIES)):
         words = _try(mine, target, deadline)
         try:
-            if mine.node in _running_nodes(mine, target):
+            if mine.node in peers.listed(mine, target, "running_db_nodes", ASK_TIMEOUT):
                 return
         except erlang.RpcError as error:
             words = f"{words}; {error}"
@@ -207,6 +199,50 @@ def _control(mine: Member, arguments: list[str], timeout: float) -> tuple[int, s
     return process.returncode, " ".join(said.split())[:400]
 
 
+def forgotten_by(mine: Member) -> str:
+    """Return a running member that does not list this node, though it has data; empty if none.
+
+    Those that this node would join are asked, and where they do not answer all that may be members.
+    A running cluster of several that does not list this node has forgotten it; a node that runs
+    alone may be anything.
+    """
+    first = {mine.role.target, read_marker(mine.places, mine.node)[1]}
+    lists = _lists(mine, {node for node in first if node and "@" in node and node != mine.node})
+    lists = lists or _lists(mine, set(peers.candidates(mine)))
+    if not lists or any(mine.node in members for members in lists.values()):
+        return ""
+    node, members = min(lists.items())
+    mine.log.warning(
+        f"{mine.node} was removed from its cluster while it was down: {node} does not list it",
+        members=",".join(sorted(members)),
+    )
+    return node
+
+
+def _lists(mine: Member, nodes: set[str]) -> dict[str, frozenset[str]]:
+    """Return the members that each of `nodes` lists, if it runs, in our cluster or with others."""
+
+    def ask(node: str) -> frozenset[str]:
+        if peers.state(mine, node) is not peers.State.UP:
+            return frozenset()
+        try:
+            return peers.listed(mine, node, "db_nodes")
+        except erlang.RpcError:
+            return frozenset()
+
+    return {node: members for node, members in peers.of_each(nodes, ask).items() if members}
+
+
+def removed(mine: Member, target: str) -> RemovedError:
+    """Return what to end with when the cluster has forgotten this node, and that may not be."""
+    return RemovedError(
+        f"Failed clustering {mine.node} with {target or 'its cluster'}: it was removed from its "
+        "cluster while it was down, and has data of its own, which joining again would delete; set "
+        "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give it an "
+        "empty volume"
+    )
+
+
 def check_membership(mine: Member, target: str, deadline: float) -> None:
     """See that the cluster of this node has other members, and say so.
 
@@ -216,7 +252,7 @@ def check_membership(mine: Member, target: str, deadline: float) -> None:
     pauses = Pauses(deadline)
     while True:
         try:
-            answer = mine.erlang.rpc(mine.node, "mnesia", "system_info", [Atom("db_nodes")])
+            others = sorted(peers.listed(mine, mine.node, "db_nodes", ASK_TIMEOUT) - {mine.node})
             break
         except erlang.RpcError as error:
             if pauses.over():
@@ -227,7 +263,6 @@ def check_membership(mine: Member, target: str, deadline: float) -> None:
             if pauses.time_to_speak(str(error)):
                 mine.log.warning(f"{mine.node} does not answer yet", reason=str(error))
             pauses.pause()
-    others = [str(name) for name in answer if name != mine.node]
     if not others:
         raise ClusteringError(
             f"Failed clustering {mine.node} with {target}: its volume says that it was a member, "
@@ -235,6 +270,39 @@ def check_membership(mine: Member, target: str, deadline: float) -> None:
         )
     mine.log.info(f"MongooseIM node {mine.node} already clustered", members=",".join(others))
     mine.log.info(f"Clustered {mine.node} with {target if target in others else others[0]}")
+
+
+def whom_mnesia_waits_for(mine: Member) -> list[str]:
+    """Return the members that a starting node waits for, those that may have newer data.
+
+    Mnesia knows of each other member whether it went down before this one: those cannot have
+    changed anything that this node does not know. The others can.
+    """
+    try:
+        members = peers.listed(mine, mine.node, "db_nodes", ASK_TIMEOUT)
+        running = peers.listed(mine, mine.node, "running_db_nodes", ASK_TIMEOUT)
+        went_before = mine.erlang.rpc(mine.node, "mnesia_recover", "get_mnesia_downs", [])
+    except erlang.RpcError:
+        return []
+    before = {str(name) for name in went_before} if isinstance(went_before, list) else set()
+    return sorted(members - running - before)
+
+
+def connect(mine: Member, awaited: list[str]) -> None:
+    """Have a starting node connect to those that it waits for, if they run.
+
+    Mnesia looks for the others once, when it starts; where the network or DNS was not ready then,
+    it would wait for ever. Source: `mnesia:change_config/2`, `extra_db_nodes`.
+    """
+    for node in awaited:
+        if peers.state(mine, node) not in {peers.State.UP, peers.State.ALONE}:
+            continue
+        mine.log.info(f"connecting {mine.node} to {node}, which it did not reach when it started")
+        arguments = [Atom("extra_db_nodes"), [Atom(node)]]
+        try:
+            mine.erlang.rpc(mine.node, "mnesia", "change_config", arguments, CONNECT_TIMEOUT)
+        except erlang.RpcError as error:
+            mine.log.warning(f"{mine.node} cannot be connected to {node}", reason=str(error))
 
 
 def schema_nodes(mine: Member) -> tuple[str, ...]:

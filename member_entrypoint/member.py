@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from member_entrypoint import node, release, resolve, settings
+from member_entrypoint import configuration, node, release, resolve, settings
 from member_entrypoint.cluster import Facts, has_schema, read_marker
 from member_entrypoint.log import Log
 
@@ -23,6 +23,7 @@ class Member(NamedTuple):
     node: str
     role: node.Role
     log: Log
+    cets: configuration.Cets | None
 
     @property
     def erlang(self) -> "Erlang":
@@ -47,9 +48,12 @@ def describe(
     places = release.Places(options.root)
     kernel_host = os.uname().nodename
     name = node.own_node(options, kernel_host, lambda host: full_name(host, places))
-    role = node.role(options, kernel_host, name) if with_role else node.Role(None, primary=False)
+    installed = release.find(places.release)
+    cets = configuration.cets(installed, places, options)
+    joins = with_role and not (cets and cets.only)
+    role = node.role(options, kernel_host, name) if joins else node.Role(None, primary=False)
     log = Log(options.log_format, options.log_level)
-    return Member(options, places, release.find(places.release), name, role, log)
+    return Member(options, places, installed, name, role, log, cets)
 
 
 def facts(member: Member) -> Facts:

@@ -53,6 +53,11 @@ class Places(NamedTuple):
         return os.path.join(self.root, "run/mongooseim")
 
     @property
+    def partition_file(self) -> str:
+        """There while this node is on the losing side of a partition; says so in a line."""
+        return os.path.join(self.run, "partition")
+
+    @property
     def hosts(self) -> str:
         """The hosts file."""
         return os.path.join(self.root, "etc/hosts")

@@ -10,6 +10,17 @@ from typing import NamedTuple
 from member_entrypoint.release import Places
 
 
+class Hosts(NamedTuple):
+    """The hosts behind the name of a service, or none and the reason why.
+
+    `absent` as in `Answer`.
+    """
+
+    names: tuple[str, ...]
+    reason: str
+    absent: bool = False
+
+
 class Answer(NamedTuple):
     """The addresses of a name, or none and the reason why.
 
@@ -74,31 +85,79 @@ def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
     The search list and `ndots` count, as in resolv.conf(5). `timeout` in seconds is for both
     queries together. One of the two may fail, as with servers that know nothing of IPv6.
     """
-    import dns.exception
-    import dns.resolver
-
     deadline = time.monotonic() + timeout
     addresses: list[str] = []
     canonical = ""
     reason = "the name has no address in DNS"
     absent = True
     for kind in ("A", "AAAA"):
-        try:
-            resolver = dns.resolver.Resolver(resolv_conf)
-            left = max(0.1, deadline - time.monotonic())
-            answer = resolver.resolve(
-                name, kind, lifetime=left, search=True, raise_on_no_answer=False
-            )
-            canonical = str(answer.canonical_name).rstrip(".")
-            addresses += [str(record.address) for record in answer.rrset or ()]
-        except dns.resolver.NXDOMAIN:
-            reason = "the name does not exist in DNS"
-        except dns.resolver.LifetimeTimeout:
-            reason, absent = f"no DNS answer within {timeout:g} s", False
-        except dns.exception.DNSException as error:
-            reason, absent = " ".join(str(error).split()) or type(error).__name__, False
-        except OSError as error:
-            reason, absent = error.strerror or str(error), False
+        found = _query(name, kind, resolv_conf, deadline, timeout)
+        addresses += found.records
+        canonical = found.canonical or canonical
+        reason = found.reason or reason
+        absent = absent and found.absent
     return Answer(
         tuple(addresses), canonical, "" if addresses else reason, absent and not addresses
     )
+
+
+def hosts_behind(name: str, places: Places, timeout: float, *, by_address: bool = False) -> Hosts:
+    """Return the hosts that a service's name stands for, sorted, asking for `timeout` seconds.
+
+    That are the targets of its SRV records, which a headless service of Kubernetes has; where
+    there are none, the names that DNS has for its addresses. With `by_address` the addresses
+    themselves, for nodes that are named by them.
+    """
+    deadline = time.monotonic() + timeout
+    if not by_address:
+        found = _query(name, "SRV", places.resolv_conf, deadline, timeout)
+        if found.records:
+            return Hosts(tuple(sorted(set(found.records))), "")
+    answer = look_up(name, places, max(0.1, deadline - time.monotonic()))
+    if by_address or not answer.addresses:
+        return Hosts(tuple(sorted(answer.addresses)), answer.reason, answer.absent)
+    names = set()
+    for address in answer.addresses:
+        found = _query(_reverse(address), "PTR", places.resolv_conf, deadline, timeout)
+        if not found.records:
+            return Hosts((), f"no name for its address {address}: {found.reason}")
+        names.add(found.records[0])
+    return Hosts(tuple(sorted(names)), "")
+
+
+class _Found(NamedTuple):
+    records: tuple[str, ...]
+    canonical: str
+    reason: str
+    absent: bool
+
+
+def _query(name: str, kind: str, resolv_conf: str, deadline: float, timeout: float) -> _Found:
+    """Return the records of one kind: addresses, or names without the last dot."""
+    import dns.exception
+    import dns.resolver
+
+    try:
+        resolver = dns.resolver.Resolver(resolv_conf)
+        left = max(0.1, deadline - time.monotonic())
+        answer = resolver.resolve(name, kind, lifetime=left, search=True, raise_on_no_answer=False)
+    except dns.resolver.NXDOMAIN:
+        return _Found((), "", "the name does not exist in DNS", absent=True)
+    except dns.resolver.LifetimeTimeout:
+        return _Found((), "", f"no DNS answer within {timeout:g} s", absent=False)
+    except dns.exception.DNSException as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return _Found((), "", reason, absent=False)
+    except OSError as error:
+        return _Found((), "", error.strerror or str(error), absent=False)
+    records = tuple(
+        str(getattr(record, "address", None) or record.target).rstrip(".")
+        for record in answer.rrset or ()
+    )
+    return _Found(records, str(answer.canonical_name).rstrip("."), "", absent=True)
+
+
+def _reverse(address: str) -> str:
+    import dns.reversename
+
+    return str(dns.reversename.from_address(address))

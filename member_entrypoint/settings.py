@@ -51,6 +51,8 @@ class Settings(NamedTuple):
     health_http_port: int | None
     log_format: str
     log_level: str
+    mongooseim_config_format: str | None
+    ejabberd_config_path: str | None
     root: str
 
 
@@ -215,6 +217,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("HEALTH_HTTP_PORT", None, _port),
     Variable("LOG_FORMAT", "console", _one_of("console", "json", "logfmt")),
     Variable("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
+    # The release's own, which its scripts check.
+    Variable("MONGOOSEIM_CONFIG_FORMAT", None, str),
+    Variable("EJABBERD_CONFIG_PATH", None, str),
     Variable("ENTRYPOINT_ROOT", "/", _path),
 )
 COOKIE_FILE = "CLUSTER_COOKIE_FILE"

@@ -3,14 +3,22 @@
 `look` runs before the VM where something has to be looked up first; `settle` runs beside it until
 the node is where it belongs. The exit status is that of the contract; 0 means: go on. Being a
 process of its own, it may block, fail or be killed at any moment, and leaves no memory behind.
-
-What only some tasks need is imported by them: the VM boots at the same time, and wants the CPU.
 """
 
 import sys
 import time
 
-from member_entrypoint import member, settings
+from member_entrypoint import (
+    discovery,
+    founding,
+    install,
+    joining,
+    masking,
+    member,
+    partitions,
+    peers,
+    settings,
+)
 from member_entrypoint.cluster import (
     Marker,
     Plan,
@@ -27,6 +35,7 @@ from member_entrypoint.pauses import Pauses
 from member_entrypoint.release import Places
 
 STATUS_INTERVAL = 0.05
+MNESIA_INTERVAL = 2.0
 
 
 def look(mine: Member, deadline: float) -> None:
@@ -34,9 +43,9 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
-    from member_entrypoint import founding, joining
-
     joining.wait_for_addresses(mine)
+    if mine.settings.discovery_file:
+        discovery.begin(mine)
     facts = member.facts(mine)
     plan = decide(facts)
     if plan is Plan.EXAMINE:
@@ -64,8 +73,6 @@ def look(mine: Member, deadline: float) -> None:
 
 def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     """Wait until `target` can be joined, and note that what is on our disk is nobody's data."""
-    from member_entrypoint import joining
-
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
     joining.wait_until_there(mine, target, deadline)
     # Before the others forget us: whoever starts after a crash in between knows whom to join.
@@ -86,18 +93,18 @@ def settle(mine: Member, deadline: float) -> None:
         marker, other = read_marker(mine.places, mine.node)
         plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
     if mine.settings.print_config_files_on_start:
-        from member_entrypoint import masking
-
         sys.stdout.write(masking.show_files(mine.release.etc))
         sys.stdout.flush()
-    if plan is Plan.PRIMARY:
-        mine.log.info(f"MongooseIM cluster primary node {mine.node}")
-    elif plan is Plan.ALONE:
-        mine.log.info(f"MongooseIM node {mine.node} runs alone, as JOIN_CLUSTER=false says")
-    else:
-        # Now, while there is nothing to do but to wait.
-        from member_entrypoint import joining
+    _say_what_it_is(mine, plan)
+    has_data = plan is Plan.MEMBER or (plan is Plan.PRIMARY and has_schema(mine.places, mine.node))
+    # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
+    stranger = joining.forgotten_by(mine) if has_data else ""
+    if stranger and not mine.settings.join_discards_data:
+        raise joining.removed(mine, target)
     _wait_until_started(mine)
+    if stranger and mine.node not in peers.listed(mine, stranger, "db_nodes"):
+        write_marker(mine.places, mine.node, Marker.JOINING, stranger)
+        plan, target = Plan.JOIN, stranger
     if plan is Plan.PRIMARY:
         mine.log.info(f"Clustered {mine.node} with {mine.node}")
     elif plan is Plan.MEMBER:
@@ -108,10 +115,20 @@ def settle(mine: Member, deadline: float) -> None:
         mine.log.info(f"Clustered {mine.node} with {target}")
 
 
+def _say_what_it_is(mine: Member, plan: Plan) -> None:
+    if plan is Plan.PRIMARY:
+        mine.log.info(f"MongooseIM cluster primary node {mine.node}")
+    elif plan is Plan.ALONE and mine.settings.join_cluster:
+        mine.log.info(
+            f"MongooseIM node {mine.node} joins nobody: mongooseim.toml configures CETS and no "
+            "Mnesia, which needs no join"
+        )
+    elif plan is Plan.ALONE:
+        mine.log.info(f"MongooseIM node {mine.node} runs alone, as JOIN_CLUSTER=false says")
+
+
 def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
-    from member_entrypoint import joining
-
     joining.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
     mine.log.info(f"MongooseIM node {mine.node} left its cluster")
@@ -122,39 +139,63 @@ def _wait_until_started(mine: Member) -> None:
     began = time.monotonic()
     timeout = mine.settings.start_timeout
     pauses = Pauses(began + timeout)
+    look_again, reason = began + MNESIA_INTERVAL, ""
     while mine.release.status() != "started":
+        now = time.monotonic()
         if pauses.over():
             raise StartError(
                 f"MongooseIM did not start within {timeout:g} s (START_TIMEOUT): its status is "
-                f"{mine.release.status() or 'not known'!r}; what it waits for stands in the lines "
-                "above and in its log"
+                f"{mine.release.status() or 'not known'!r}; "
+                f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
-        if pauses.time_to_speak():
+        if now >= look_again and mine.erlang.speaks_plain_tcp():
+            awaited = joining.whom_mnesia_waits_for(mine)
+            joining.connect(mine, awaited)
+            reason = (
+                "Mnesia loads its tables from the node that went down last, which may be "
+                f"{' or '.join(awaited)}: start it"
+                if awaited
+                else ""
+            )
+            look_again = time.monotonic() + MNESIA_INTERVAL
+        if pauses.time_to_speak(reason):
             mine.log.info(
                 "waiting for MongooseIM to start",
                 status=mine.release.status() or "not known",
                 seconds_left=pauses.left(),
+                **({"reason": reason} if reason else {}),
             )
         time.sleep(STATUS_INTERVAL)
     mine.log.info("MongooseIM started", node=mine.node, seconds=round(time.monotonic() - began, 1))
 
 
+def watch(mine: Member, restarts: float) -> None:
+    """Watch for partitions until this process is ended; raises `PartitionError`."""
+    partitions.watch(mine, int(restarts))
+
+
+def discover(mine: Member, _: float) -> None:
+    """Keep the file of nodes for CETS until this process is ended."""
+    discovery.keep(mine)
+
+
+TASKS = {"look": look, "settle": settle, "leave": leave, "watch": watch, "discover": discover}
+
+
 def main() -> int:
     """Do the task that the command line names; return its exit status."""
-    task, deadline, *arguments = sys.argv[1:]
+    task, number, *arguments = sys.argv[1:]
     environment = settings.environment()
     options = settings.read(environment)
     places = Places(options.root)
     try:
         if task == "choose-release":
-            from member_entrypoint import install
-
             install.choose(places)
         elif task == "full-name":
             sys.stdout.write(member.full_name(arguments[0], places) or "")
         else:
             mine = member.describe(environment, member.full_name)
-            {"look": look, "settle": settle, "leave": leave}[task](mine, float(deadline))
+            TASKS[task](mine, float(number))
     except EntrypointError as error:
         Log(options.log_format, options.log_level).error(str(error))
         return error.status

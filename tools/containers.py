@@ -22,7 +22,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import wait_for
+from console import run, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -228,6 +228,19 @@ class Container:
     def disconnect(self, network: str) -> None:
         """Take it out of a network: a partition."""
         docker("network", "disconnect", network, self.name)
+
+    def cut_off(self, other: Container) -> None:
+        """Drop all that comes from another container: with both ways, a partition."""
+        self._filter("-A", other)
+
+    def hear_again(self, other: Container) -> None:
+        """Let through again what comes from another container."""
+        self._filter("-D", other)
+
+    def _filter(self, action: str, other: Container) -> None:
+        namespace = ("nsenter", f"--target={self.inspect('{{.State.Pid}}')}", "--net")
+        rule = (action, "INPUT", "-s", other.ip(), "-j", "DROP")
+        run([*namespace, "iptables", "-w", *rule], what=f"the filter of {self.name}", timeout=30)
 
     def pause(self) -> None:
         """Stop all its processes from running."""

@@ -32,7 +32,7 @@ def answer(zone: Zone, wire: bytes) -> bytes | None:
         response.set_rcode(dns.rcode.from_flags(said, 0))
     else:
         for record in said:
-            name, record_kind, value = record.split()
+            name, record_kind, value = record.split(maxsplit=2)
             response.answer.append(dns.rrset.from_text(name, 1, "IN", record_kind, value))
     return response.to_wire()
 

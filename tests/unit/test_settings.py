@@ -74,6 +74,8 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "ENTRYPOINT_ROOT": ("/", [("/tmp", "/tmp")], ["tmp", "./x"]),  # noqa: S108
     "DISCOVERY_NAME": (None, [], ["a b", "@"]),
     "DISCOVERY_FILE": (None, [], ["relative"]),
+    "MONGOOSEIM_CONFIG_FORMAT": (None, [("toml", "toml"), ("cfg", "cfg")], []),
+    "EJABBERD_CONFIG_PATH": (None, [("etc/x.toml", "etc/x.toml")], []),
 }
 
 
@@ -120,11 +122,11 @@ def test_a_bad_value_is_refused_naming_the_variable(variable: str, text: str) ->
 
 def test_all_errors_are_said_at_once() -> None:
     """Whoever mends one error does not find the next at the next start."""
-    wrong = {name: bad[0] for name, (_, _, bad) in TABLE.items()}
+    wrong = {name: bad[0] for name, (_, _, bad) in TABLE.items() if bad}
     with pytest.raises(ConfigurationError) as refusal:
         settings.read(wrong)
     named = re.findall(r"^(\w+) is ", str(refusal.value), re.MULTILINE)
-    assert sorted(set(named)) == sorted(TABLE)
+    assert sorted(set(named)) == sorted(wrong)
 
 
 @pytest.mark.parametrize(

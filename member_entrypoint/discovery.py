@@ -1,0 +1,137 @@
+"""Keeps the file of node names true to DNS that MongooseIM's CETS reads to find its cluster.
+
+Source: MongooseIM's documentation, "Internal Databases", `node_list_file`: one node name a line,
+read again whenever it changes.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+
+from member_entrypoint import resolve
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.member import Member
+from member_entrypoint.pauses import Pauses
+
+FIRST_LOOK = 10.0
+
+
+def remembered(
+    known: Mapping[str, float | None], found: Iterable[str], now: float, interval: float
+) -> dict[str, float | None]:
+    """Return the nodes to list, each with the instant since when it is missing: a pure function.
+
+    One that is missing stays for `interval` seconds: a pod that is restarted, or an answer of DNS
+    that lacks it once, must not tear the cluster apart.
+    """
+    nodes: dict[str, float | None] = dict.fromkeys(found)
+    for node, away in known.items():
+        since = now if away is None else away
+        if node not in nodes and now - since < interval:
+            nodes[node] = since
+    return nodes
+
+
+class Discovery:
+    """The file, what is in it, and what was said about it."""
+
+    def __init__(self, mine: Member) -> None:
+        """Begin with what is in the file: a restart is no reason to forget anybody."""
+        self._mine = mine
+        self._name = mine.settings.discovery_name or ""
+        self._path = mine.settings.discovery_file or ""
+        self._interval = mine.settings.discovery_interval
+        self._listed = _read(self._path)
+        self._known: dict[str, float | None] = dict.fromkeys(self._listed or ())
+        self._said = ""
+
+    def look(self) -> bool:
+        """Ask DNS once and write what changed; False if DNS named nobody.
+
+        Then the file stays as it is: this node is one of them, so that cannot be true. Raises
+        `ConfigurationError` if the file cannot be written.
+        """
+        mine, now = self._mine, time.monotonic()
+        host = mine.node.partition("@")[2]
+        by_address = resolve.is_address(host)
+        found = resolve.hosts_behind(self._name, mine.places, self._interval, by_address=by_address)
+        if not found.names:
+            reason = found.reason or "the name has no hosts"
+            if reason != self._said:
+                mine.log.warning(
+                    f"{self._name} names no nodes, {self._path} stays as it is", reason=reason
+                )
+            self._said = reason
+            return False
+        self._said = ""
+        short = mine.settings.node_type == "sname"
+        hosts = (
+            name.partition(".")[0] if short and not by_address else name for name in found.names
+        )
+        nodes = [f"{mine.settings.node_name}@{name}" for name in hosts]
+        self._known = remembered(self._known, nodes, now, self._interval)
+        self._write(tuple(sorted(self._known)))
+        return True
+
+    def _write(self, nodes: tuple[str, ...]) -> None:
+        if nodes == self._listed:
+            return
+        temporary = f"{self._path}.unfinished"
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write("".join(f"{node}\n" for node in nodes))
+            os.replace(temporary, self._path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"DISCOVERY_FILE is {self._path!r}, which cannot be written ({error.strerror}); "
+                "allowed: a path in a writable folder, such as /run/mongooseim/nodes"
+            ) from None
+        before = set(self._listed or ())
+        self._mine.log.info(
+            f"{self._path} lists {len(nodes)} nodes of {self._name}",
+            new=",".join(node for node in nodes if node not in before),
+            gone=",".join(sorted(before.difference(nodes))),
+        )
+        self._listed = nodes
+
+
+def begin(mine: Member) -> None:
+    """Have the file there when the VM starts, if DNS answers within some seconds.
+
+    Raises `ConfigurationError` if it cannot be written.
+    """
+    read = mine.cets.node_list if mine.cets else ""
+    if read != mine.settings.discovery_file:
+        mine.log.warning(
+            f"nobody reads {mine.settings.discovery_file}, which DISCOVERY_FILE names",
+            reason=f"node_list_file in mongooseim.toml is {read or 'not set'}",
+        )
+    discovery = Discovery(mine)
+    pauses = Pauses(time.monotonic() + FIRST_LOOK)
+    while not discovery.look() and not pauses.over():
+        pauses.pause()
+
+
+def keep(mine: Member) -> None:
+    """Keep the file true until this process is ended; that it cannot be written is said."""
+    discovery = Discovery(mine)
+    said = ""
+    while True:
+        began = time.monotonic()
+        try:
+            discovery.look()
+            said = ""
+        except ConfigurationError as error:
+            if str(error) != said:
+                mine.log.error(str(error))
+            said = str(error)
+        time.sleep(max(0.0, began + mine.settings.discovery_interval - time.monotonic()))
+
+
+def _read(path: str) -> tuple[str, ...] | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return tuple(file.read().split())
+    except OSError:
+        return None

@@ -1,0 +1,284 @@
+"""Do all members run together? Watches the Mnesia of this node, and says when they run apart.
+
+It asks nothing while all is well: Mnesia tells when a member goes down or comes up, and when it
+finds that two members changed their data without each other. Then the missing members are looked
+at, and looked at again until they are back.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from member_entrypoint import distribution, peers, resolve
+from member_entrypoint.distribution import DOWN, Connection
+from member_entrypoint.erlang import RpcError
+from member_entrypoint.errors import PartitionError
+from member_entrypoint.member import Member
+from member_entrypoint.peers import State
+from member_entrypoint.terms import Atom
+
+ASK_TIMEOUT = 5.0
+LOOK_AGAIN = 3.0
+LOOK_AGAIN_AT_STOPPED = 30.0
+CONNECT_AGAIN = 2.0
+CONFIRM = 1.5
+LONGEST_HESITATION = 300.0
+
+
+class Missing(Enum):
+    """Why a member is not among those that run with this node."""
+
+    DOWN = "it does not run"
+    SILENT = "its host does not answer: it is down, or the network in between is cut"
+    APART = "it runs, but apart from this node: both have changed data without the other"
+
+
+def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
+    """Tell whether `node` is on the losing side of a partition: a pure function.
+
+    `running` are the members that run together with it, itself among them; `missing` are all
+    others. Those that are down count for neither side. The larger side wins; of two that are equal,
+    the one that has the member whose name comes first.
+    """
+    away = {name for name, why in missing.items() if why is not Missing.DOWN}
+    together = running | {node}
+    if len(away) != len(together):
+        return len(away) > len(together)
+    return bool(away) and min(away) < min(together)
+
+
+def watch(mine: Member, restarts: int) -> None:
+    """Watch until this process is ended.
+
+    Raises `PartitionError` when this node should start anew, as PARTITION_POLICY=restart-minority
+    has it; `restarts` is how often it did already, and makes it hesitate.
+    """
+    if not mine.erlang.speaks_plain_tcp():
+        mine.log.info("partitions are not watched: the distribution is not plain TCP")
+        return
+    watcher = Watcher(mine, restarts)
+    while True:
+        with contextlib.suppress(distribution.DistributionError, RpcError, OSError):
+            watcher.follow()
+        time.sleep(CONNECT_AGAIN)
+
+
+class Watcher:
+    """What was seen last, said last, and since when this node loses."""
+
+    def __init__(self, mine: Member, restarts: int) -> None:
+        """Begin with nothing known."""
+        self._mine = mine
+        self._hesitation = min(LONGEST_HESITATION, LOOK_AGAIN * 2**restarts)
+        self._addresses = OwnAddresses(mine)
+        self._missing: dict[str, Missing] = {}
+        self._loses = False
+        self._apart_since: float | None = None
+
+    def follow(self) -> None:
+        """Subscribe to the events of our Mnesia and look at each; returns when Mnesia stops."""
+        mine = self._mine
+        with mine.erlang.connect(mine.node, ASK_TIMEOUT) as connection:
+            connection.monitor("mnesia_subscr")
+            system = [connection.pid, Atom("system")]
+            answer = connection.call("mnesia_subscr", "subscribe", system, ASK_TIMEOUT)
+            if not (isinstance(answer, tuple) and answer[:1] == (Atom("ok"),)):
+                return
+            while True:
+                self._look(connection)
+                if not self._wait(connection):
+                    return
+
+    def _wait(self, connection: Connection) -> bool:
+        """Wait for something to look at; False when Mnesia has stopped."""
+        pause = None
+        if self._missing:
+            again = set(self._missing.values()) != {Missing.DOWN}
+            pause = LOOK_AGAIN if again else LOOK_AGAIN_AT_STOPPED
+        deadline = None if pause is None else time.monotonic() + pause
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                event = connection.receive(left)
+            except distribution.NoAnswerError:
+                if deadline is not None and time.monotonic() >= deadline:
+                    return True
+                raise
+            if isinstance(event, tuple) and event[:1] == (DOWN,):
+                return False
+            if _concerns_members(event):
+                return True
+
+    def _look(self, connection: Connection) -> None:
+        mine = self._mine
+        running, missing = self._members(connection)
+        if not self._missing.items() >= missing.items():
+            # One that has just stopped does not answer for a moment before its name is gone, one
+            # that has just started looks as if it ran apart before it is let in.
+            time.sleep(CONFIRM)
+            running, missing = self._members(connection)
+        if mine.node not in running:
+            return
+        loses_now = loses(mine.node, running, missing)
+        self._write(missing, loses_now=loses_now)
+        self._say(missing, loses_now=loses_now)
+        self._missing, self._loses = missing, loses_now
+        self._act(missing)
+
+    def _members(self, connection: Connection) -> tuple[frozenset[str], dict[str, Missing]]:
+        """Return the members that run together with this node, and why the others do not.
+
+        One that is known to be down stays so when its host does not answer any more either.
+        """
+        known = _names(connection, "db_nodes")
+        running = _names(connection, "running_db_nodes")
+        cut_off = self._addresses.lost()
+        states = peers.of_each(
+            sorted(known - running),
+            lambda node: Missing.SILENT if cut_off else why_missing(self._mine, node),
+        )
+        for node, why in states.items():
+            if why is Missing.SILENT and self._missing.get(node) is Missing.DOWN:
+                states[node] = Missing.DOWN
+        return running, states
+
+    def _say(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
+        mine, log = self._mine, self._mine.log
+        verdict = (
+            "this side loses, so this node is not ready"
+            if loses_now
+            else "this side wins, so this node stays ready"
+        )
+        for node, why in missing.items():
+            if self._missing.get(node) is why:
+                continue
+            if why is Missing.DOWN:
+                log.info(f"{mine.node} goes on without {node}", reason=why.value)
+            elif why is Missing.SILENT:
+                log.warning(f"{mine.node} has lost {node}", reason=why.value, verdict=verdict)
+            else:
+                log.error(
+                    f"the cluster is split: {mine.node} and {node} run apart",
+                    verdict=verdict,
+                    what_to_do=self._what_to_do(node, loses_now=loses_now),
+                )
+        for node in sorted(self._missing.keys() - missing.keys()):
+            log.info(f"{mine.node} and {node} run together again")
+        if loses_now != self._loses:
+            log.warning(f"{mine.node} is {'not ready' if loses_now else 'ready again'}")
+
+    def _what_to_do(self, node: str, *, loses_now: bool) -> str:
+        if not loses_now:
+            return f"{node} has to start anew"
+        if self._mine.settings.partition_policy == "ignore":
+            return (
+                "start this node anew, it will take the data of the others; "
+                "PARTITION_POLICY=restart-minority does so by itself"
+            )
+        return "none, this node will start anew, as PARTITION_POLICY=restart-minority says"
+
+    def _write(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
+        """Keep the file that says to `health ready` that this side loses."""
+        path = self._mine.places.partition_file
+        if not loses_now:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            return
+        away = ", ".join(name for name, why in missing.items() if why is not Missing.DOWN)
+        temporary = f"{path}.unfinished"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(f"on the losing side of a partition, without {away}\n")
+        os.replace(temporary, path)
+
+    def _act(self, missing: Mapping[str, Missing]) -> None:
+        """Ask for a new start if that is the policy, and can heal: the other side answers."""
+        apart = self._loses and Missing.APART in missing.values()
+        if not apart or self._mine.settings.partition_policy != "restart-minority":
+            self._apart_since = None
+            return
+        now = time.monotonic()
+        if self._apart_since is None:
+            self._apart_since = now
+        if now - self._apart_since >= self._hesitation:
+            raise PartitionError(
+                f"{self._mine.node} starts anew, as PARTITION_POLICY=restart-minority says: "
+                "it takes the data of the other side, and loses what it alone has changed since"
+            )
+
+
+def why_missing(mine: Member, node: str) -> Missing:
+    """Look at a member that does not run with this node.
+
+    They run apart when it, too, has noted that this node went down: Mnesia's own sign of a
+    partition. One that has not is on its way up, and waits for this node.
+    """
+    found = peers.state(mine, node)
+    if found in {State.UNKNOWN, State.SILENT}:
+        return Missing.SILENT
+    if found not in {State.UP, State.ALONE}:
+        return Missing.DOWN
+    try:
+        with_it = peers.listed(mine, node, "running_db_nodes")
+        noted = mine.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], ASK_TIMEOUT)
+    except RpcError:
+        return Missing.SILENT
+    if mine.node in with_it:
+        return Missing.SILENT
+    return Missing.APART if mine.node in map(str, noted) else Missing.DOWN
+
+
+def _concerns_members(event: Any) -> bool:
+    """Tell whether an event of Mnesia's is about other members."""
+    if not (isinstance(event, tuple) and event[:1] == (Atom("mnesia_system_event"),)):
+        return False
+    what = event[1]
+    return isinstance(what, tuple) and what[0] in {
+        "mnesia_up",
+        "mnesia_down",
+        "inconsistent_database",
+    }
+
+
+def _names(connection: Connection, key: str) -> frozenset[str]:
+    answer = connection.call("mnesia", "system_info", [Atom(key)], ASK_TIMEOUT)
+    if not isinstance(answer, list):
+        raise RpcError(f"Mnesia does not say its {key}")
+    return frozenset(str(name) for name in answer)
+
+
+class OwnAddresses:
+    """The addresses of this machine, and whether it has lost one.
+
+    Docker takes the interface away from a container that it disconnects from a network, and the
+    names of all others with it, which then look as if they had been stopped.
+    """
+
+    def __init__(self, mine: Member) -> None:
+        """Take those that the hosts file has now."""
+        self._mine = mine
+        self._known = self._in_hosts_file()
+
+    def lost(self) -> bool:
+        """Tell whether one is gone, and no other has come instead."""
+        new = {address for address in self._in_hosts_file() - self._known if _is_ours(address)}
+        if new:
+            self._known = new
+        return not all(_is_ours(address) for address in self._known)
+
+    def _in_hosts_file(self) -> set[str]:
+        host = self._mine.node.partition("@")[2]
+        return set(resolve.in_hosts_file(host, self._mine.places.hosts).addresses)
+
+
+def _is_ours(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""What the tests of whole clusters ask of all members at once, by Erlang's own means."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from containers import Cluster, Container
+
+HOSTS = ("mongooseim-1", "mongooseim-2", "mongooseim-3")
+COOKIE = "mongooseim"
+_ASK = r"""
+[Key | Nodes] = init:get_plain_arguments(),
+Names = fun(Node, What) ->
+    case rpc:call(Node, mnesia, system_info, [What], 10000) of
+        List when is_list(List) -> lists:join(",", ["\"" ++ atom_to_list(N) ++ "\"" || N <- List]);
+        _ -> []
+    end
+end,
+[begin
+    Node = list_to_atom(Text),
+    Value = case rpc:call(Node, mongooseim_store, read, [sample, Key], 10000) of
+        {atomic, [Found]} -> Found;
+        _ -> ""
+    end,
+    io:format("{\"node\":\"~s\",\"db_nodes\":[~s],\"running\":[~s],\"value\":\"~s\"}~n",
+              [Text, Names(Node, db_nodes), Names(Node, running_db_nodes), Value])
+ end || Text <- Nodes],
+halt().
+"""
+
+
+class View(NamedTuple):
+    """What a member knows: the members, those that run, and the value of a key."""
+
+    db_nodes: frozenset[str]
+    running: frozenset[str]
+    value: str
+
+
+def node_of(member: Container) -> str:
+    """Return a member's node name, of those that NODE_NAME does not change."""
+    return f"mongooseim@{member.host}"
+
+
+def views(members: Sequence[Container], key: str = "key") -> dict[str, View]:
+    """Return what each member knows; one that does not answer knows nothing."""
+    asked = members[0]
+    kind = "-name" if "." in asked.host else "-sname"
+    expression = " ".join(_ASK.split("\n"))
+    command = (
+        'exec /usr/lib/mongooseim/erts-*/bin/erl -noinput -hidden "$1" "probe-$$@$2" -setcookie '
+        f'{COOKIE} -eval "$3" -extra "$4" $5'
+    )
+    nodes = " ".join(node_of(member) for member in members)
+    done = asked.exec("sh", "-c", command, "ask", kind, asked.host, expression, key, nodes)
+    found = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            said = json.loads(line)
+            known = View(frozenset(said["db_nodes"]), frozenset(said["running"]), said["value"])
+            found[said["node"]] = known
+    return found
+
+
+def write(member: Container, value: str, key: str = "key") -> None:
+    """Write a value to the table that is on the disks of all members."""
+    member.ctl("sample", "write", key, value)
+
+
+def assert_one_cluster(members: Sequence[Container], value: str = "", timeout: float = 60) -> None:
+    """See each member list all as known and as running, and read the same value."""
+    nodes = frozenset(node_of(member) for member in members)
+    expected = dict.fromkeys(nodes, View(nodes, nodes, value))
+
+    def seen() -> bool:
+        return views(members) == expected
+
+    members[0].wait_for(seen, timeout, what=f"one cluster of {sorted(nodes)} with {value!r}")
+
+
+def start_three(cluster: Cluster, value: str, *volumes: str) -> list[Container]:
+    """Start three members at once, see them form a cluster, and write a value."""
+    members = [cluster.run(host, volumes=volumes) for host in HOSTS]
+    for member in members:
+        member.wait_for_log("Clustered ", timeout=90)
+    write(members[0], value)
+    assert_one_cluster(members, value)
+    return members
