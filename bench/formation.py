@@ -31,6 +31,8 @@ class Formation(NamedTuple):
     """Seconds from the first call to the engine to the last member's line `Clustered`."""
     cpu: float
     """Seconds of CPU that all members took by then, or a moment later."""
+    own: float
+    """Those of them that are not the VMs': PID 1, its helpers, and `mongooseimctl`."""
 
 
 def measure(bench: Shop) -> list[Measurement]:
@@ -42,6 +44,7 @@ def measure(bench: Shop) -> list[Measurement]:
     )
     took = {size: [one.took for one in each] for size, each in found.items()}
     cpu = {size: [one.cpu for one in each] for size, each in found.items()}
+    own = {size: [one.own for one in each] for size, each in found.items()}
     growth = {"time": _exponents(took), "CPU time": _exponents(cpu)}
     smallest = str(SIZES[0])
     members = "by the number of members"
@@ -59,6 +62,14 @@ def measure(bench: Shop) -> list[Measurement]:
             unit="s",
             series=cpu,
             reference=smallest,
+        ),
+        Measurement(
+            key="formation.cpu.own",
+            title=f"CPU time of all without the VMs, {members}",
+            unit="s",
+            series=own,
+            reference=smallest,
+            note="PID 1, its helpers and `mongooseimctl join_cluster`, which boots a VM",
         ),
         *(
             Measurement(
@@ -95,6 +106,7 @@ def form(bench: Shop, size: int) -> Formation:
             FORMATION_TIMEOUT,
             LOOK_INTERVAL,
         )
+        own = sum(processes.cpu_with_children(engine_api.pid(member.name)) for member in members)
         cpu = sum(engine_api.cpu_seconds(member.name) for member in members)
         last = max(members, key=lambda member: clustered[member.name])
         for member in (members[0], last)[:CHECKED]:
@@ -103,7 +115,7 @@ def form(bench: Shop, size: int) -> Formation:
                     f"{size} members started, but {member.name} sees only"
                     f" {sorted(member.running_db_nodes())}:\n{member.logs()}"
                 )
-        return Formation(max(clustered.values()) - began, cpu)
+        return Formation(max(clustered.values()) - began, cpu, own)
 
 
 def _look(members: list[Container], clustered: dict[str, float]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,12 @@ def usage(pid: int) -> Usage:
         int(status["voluntary_ctxt_switches"]),
         int(status["nonvoluntary_ctxt_switches"]),
     )
+
+
+def cpu_with_children(pid: int) -> float:
+    """Return the seconds of CPU of a process and of its children that have ended."""
+    words = _read(pid, "stat").rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in words[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int) -> tuple[float, float]:
