@@ -28,7 +28,11 @@ COMMANDS = {
     BARE: (("/usr/bin/python3", "-I", "-S", "-c", "import signal; signal.pause()"), "python3"),
 }
 """Ours is above a server, the others above a process that does nothing: to them it is the same."""
-READY = "MongooseIM started"
+HELPER = "ours: helper in a cluster"
+"""What our PID 1 runs beside the VM of a node that is in a cluster, to watch for partitions."""
+IN_A_CLUSTER = {"MASTER_ORDINAL": shop.HOST.rpartition("-")[2]}
+"""Each server founds a cluster of its own."""
+READY = f"Clustered {shop.NODE} with {shop.NODE}"
 TOGETHER = 3
 """How many servers boot at the same time."""
 SETTLING = 5.0
@@ -39,6 +43,8 @@ def measure(bench: Shop) -> list[Measurement]:
     with shop.containers(bench) as cluster:
         pids = _start(bench, cluster)
         shop.settle(SETTLING)
+        if helpers := [child for pid in pids[OURS] for child in _helpers(pid)]:
+            pids[HELPER] = helpers
         say(f"    watching {sum(map(len, pids.values()))} idle PID 1 for {WATCHED:.0f} s")
         before = {name: [processes.usage(pid) for pid in each] for name, each in pids.items()}
         time.sleep(WATCHED)
@@ -94,7 +100,7 @@ def _start(bench: Shop, cluster: Cluster) -> dict[str, list[int]]:
     for number in range(bench.runs):
         booting = []
         for name, (command, _) in COMMANDS.items():
-            container = shop.make(cluster, command, env=shop.ALONE)
+            container = shop.make(cluster, command, env=IN_A_CLUSTER)
             engine_api.start(container.name)
             pids[name].append(engine_api.pid(container.name))
             if name == OURS:
@@ -109,12 +115,16 @@ def _start(bench: Shop, cluster: Cluster) -> dict[str, list[int]]:
     return pids
 
 
+def _helpers(pid: int) -> list[int]:
+    return [child for child in processes.children(pid) if processes.program(child) == "python3"]
+
+
 def _check(pids: dict[str, list[int]]) -> None:
     """See that what was watched was above something that ran, to the end."""
     for pid in pids[OURS]:
         if shop.status(pid) != "started" or not processes.children(pid):
             raise BenchmarkError("idle: a server ended while its PID 1 was watched")
-    for name in set(pids) - {OURS, BARE}:
+    for name in set(COMMANDS) - {OURS, BARE}:
         for pid in pids[name]:
             if not processes.children(pid):
                 raise BenchmarkError(f"idle: {name} ended while it was watched")
