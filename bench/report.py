@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from containers import docker
 
+from bench.measurement import Measurement, Target
 from bench.plot import draw, text_plot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.figures import Ratio
-    from bench.measurement import Measurement
     from bench.shop import Shop
 
 DATA, TABLE, TEXT_PLOT, PICTURE = "results.json", "results.md", "plot.txt", "plot.png"
@@ -88,25 +88,32 @@ def _data(measurement: Measurement) -> dict[str, Any]:
     }
 
 
+def read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Measurement]]:
+    """Return the conditions and the measurements that were written as JSON."""
+    names = ("key", "title", "unit", "series", "note")
+    measurements = [
+        Measurement(
+            **{name: each[name] for name in names},
+            target=Target(**each["target"]) if each["target"] else None,
+            reference=each["compared_with"],
+        )
+        for each in data["measurements"]
+    ]
+    return data["about"], measurements
+
+
 def table(about: dict[str, Any], measurements: Sequence[Measurement]) -> str:
     """Return the results in Markdown: targets first, then all that was measured."""
-    made = (
-        f"Made by `make bench` on {about['when']}, {about['runs']} runs, with {about['release']};"
-        f" {about['cores']} cores ({about['processor']}), Linux {about['kernel']},"
-        f" Docker {about['docker']}, load {about['load_before']} before."
-    )
     lines = [
         "# What the entrypoint costs",
         "",
-        made,
+        made(about),
         "",
         METHOD,
         "",
         "## Targets",
         "",
-        "| what | measured | target | met |",
-        "| --- | --- | --- | --- |",
-        *(target_row(measurement) for measurement in measurements if measurement.target),
+        *target_table(measurements),
         "",
         "## All measurements",
         "",
@@ -117,6 +124,24 @@ def table(about: dict[str, Any], measurements: Sequence[Measurement]) -> str:
         lines += _rows(measurement)
     notes = [f"- {each.title}: {each.note}." for each in measurements if each.note]
     return "\n".join([*lines, "", *notes, ""])
+
+
+def made(about: dict[str, Any]) -> str:
+    """Return the line that says when and how the results were made."""
+    return (
+        f"Made by `make bench` on {about['when']}, {about['runs']} runs, with {about['release']};"
+        f" {about['cores']} cores ({about['processor']}), Linux {about['kernel']},"
+        f" Docker {about['docker']}, load {about['load_before']} before."
+    )
+
+
+def target_table(measurements: Sequence[Measurement]) -> list[str]:
+    """Return the lines of the table of targets."""
+    return [
+        "| what | measured | target | met |",
+        "| --- | --- | --- | --- |",
+        *(target_row(measurement) for measurement in measurements if measurement.target),
+    ]
 
 
 def target_row(measurement: Measurement) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench import figures, plot, report  # noqa: E402 - a folder of scripts, found through the path
+from bench import figures, plot, quote, report  # noqa: E402 - a folder of scripts, found through the path
 from bench.engine_api import seconds  # noqa: E402
 from bench.figures import BenchmarkError  # noqa: E402
 from bench.measurement import Measurement, Target, interleaved  # noqa: E402
@@ -214,3 +214,23 @@ def test_the_raw_data_have_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     data = json.loads((tmp_path / report.DATA).read_text())
     assert data["measurements"][0]["series"] == {"ours": [1.0, 2.0]}
     assert data["about"]["runs"] == 2
+
+
+def test_results_are_read_as_they_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever quotes them says what was measured."""
+    monkeypatch.setattr(report, "draw", lambda *_: None)
+    target = Target(reference="bare", at_most=1.5)
+    written = measured(target, ours=[1.0, 2.0], bare=[1.0, 1.0])
+    report.write(tmp_path, SHOP, ABOUT, [written])
+    _, found = report.read(json.loads((tmp_path / report.DATA).read_text()))
+    assert report.target_table(found) == report.target_table([written])
+
+
+def test_the_readme_quotes_the_results() -> None:
+    """What it says was measured is what is in bench/results."""
+    results = ROOT / "bench" / "results" / report.DATA
+    readme = (ROOT / "README.md").read_text()
+    if results.exists():
+        assert quote.quoted(readme, results) == readme
