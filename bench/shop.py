@@ -219,7 +219,6 @@ def timed(
     container: Container,
     *command: str,
     status: str = "0",
-    env: dict[str, str] | None = None,
     timeout: float = READY_TIMEOUT,
 ) -> Spent:
     """Run a command in a container that runs; return what it took there, without docker's part.
@@ -227,7 +226,7 @@ def timed(
     Raises BenchmarkError with its output unless it ends with `status` ("not-0": any but 0).
     """
     measured = ("python3", "-I", "/bench/timed.py", status, *command)
-    done = container.exec(*measured, env=env, timeout=timeout)
+    done = container.exec(*measured, timeout=timeout)
     if done.returncode != 0:
         raise BenchmarkError(f"{container.name}: {done.stdout}{done.stderr}")
     return Spent(**json.loads(done.stdout))
