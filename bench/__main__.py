@@ -78,9 +78,9 @@ def _main() -> None:
     began = time.monotonic()
     try:
         remove_leftovers()
+        conditions = report.machine()
         with step("The images"):
             bench = shop.set_up(number, tarball)
-        conditions = report.machine()
         measurements = []
         for part in wanted:
             with step(f"Measuring: {part}"):

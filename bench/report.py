@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console import run
 from containers import docker
 
+from bench import ROOT
 from bench.measurement import Measurement, Target
 from bench.plot import draw, text_plot
 
@@ -33,12 +35,19 @@ def machine() -> dict[str, Any]:
     """Return what the figures depend on, and nothing that tells whose machine it is."""
     return {
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": _commit(),
         "cores": os.cpu_count(),
         "processor": _processor(),
         "kernel": platform.release(),
         "docker": docker("version", "--format", "{{.Server.Version}}"),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def _commit() -> str:
+    """Return the commit that is measured, with `-dirty` if files differ from it."""
+    describe = ("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*")
+    return run(describe, what="the commit that is measured").strip()
 
 
 def _processor() -> str:
@@ -129,7 +138,8 @@ def table(about: dict[str, Any], measurements: Sequence[Measurement]) -> str:
 def made(about: dict[str, Any]) -> str:
     """Return the line that says when and how the results were made."""
     return (
-        f"Made by `make bench` on {about['when']}, {about['runs']} runs, with {about['release']};"
+        f"Made by `make bench` from commit {about['commit']} on {about['when']},"
+        f" {about['runs']} runs, with {about['release']};"
         f" {about['cores']} cores ({about['processor']}), Linux {about['kernel']},"
         f" Docker {about['docker']}, load {about['load_before']} before."
     )

@@ -31,6 +31,7 @@ TIMES = st.lists(st.floats(min_value=1e-6, max_value=1e6), min_size=1, max_size=
 SHOP = Shop(runs=2, builder="", member="", release="a release")
 ABOUT = {
     "when": "now",
+    "commit": "0123abc",
     "cores": 2,
     "processor": "a processor",
     "kernel": "6.1",
