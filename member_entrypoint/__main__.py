@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from member_entrypoint import configuration, init, member, settings
+from member_entrypoint import configuration, init, member, settings, state
 from member_entrypoint.cluster import (
     Plan,
     decide,
@@ -34,7 +34,8 @@ NEED_THE_NODE = ("mongooseim", "mongooseimctl")
 INTERNAL_ERROR = 70
 TELL_AGAIN = 0.25
 STOPPING_TAKES = 10.0
-SHORT_LIFE = 60.0
+LONGEST_PAUSE = 60.0
+EPMD_PORT = "4369"
 PARTITIONED = PartitionError.status
 # What our own helpers end with once they have said why.
 EXPLAINED = {
@@ -103,24 +104,72 @@ def run_command(
 
 def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
     """Live the life of a member; once more, where a new start mends what failed."""
-    mine = prepare(supervisor, environment, with_role=True)
-    deadline = time.monotonic() + mine.settings.join_timeout
-    restarts = 0
-    while True:
-        try:
-            return live(supervisor, mine, environment, deadline, restarts)
-        except PartitionError:
-            restarts += 1
-            deadline = time.monotonic() + mine.settings.join_timeout
-            configuration.write(mine.release, mine.places, mine.settings, mine.node)
-        except TryAgainError:
-            if time.monotonic() >= deadline:
-                raise ClusteringError(
-                    f"Failed clustering {mine.node} with {mine.role.target}: tried for "
-                    f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s); the reasons stand above"
-                ) from None
-            mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
-            configuration.write(mine.release, mine.places, mine.settings, mine.node)
+    options = settings.read(environment)
+    begin_to_note(options)
+    try:
+        mine = prepare(supervisor, environment, with_role=True)
+        deadline = time.monotonic() + options.join_timeout
+        restarts = 0
+        while True:
+            if options.health_http_port is not None:
+                command = [sys.executable, "-I", "-m", "member_entrypoint.health_http"]
+                accompany(supervisor, mine, environment, command, "answers probes over HTTP")
+            try:
+                return live(supervisor, mine, environment, deadline, restarts)
+            except PartitionError:
+                restarts += 1
+                deadline = time.monotonic() + options.join_timeout
+            except TryAgainError:
+                if time.monotonic() >= deadline:
+                    raise ClusteringError(
+                        f"Failed clustering {mine.node} with {mine.role.target}: tried for "
+                        f"JOIN_TIMEOUT ({options.join_timeout:g} s); the reasons stand above"
+                    ) from None
+                mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
+            begin_to_note(options)
+            configuration.write(mine.release, mine.places, options, mine.node)
+    finally:
+        supervisor.end_all(time.monotonic())
+
+
+def begin_to_note(options: settings.Settings) -> None:
+    """Note for probes that a life begins, and forget the one before; raise `ConfigurationError`."""
+    try:
+        state.begin(options.root, options.health_port)
+    except OSError as error:
+        raise configuration.unusable(str(error.filename), "written", error) from None
+
+
+def accompany(  # noqa: PLR0913 - what there is to say about a helper
+    supervisor: Supervisor,
+    mine: Member,
+    environment: Mapping[str, str],
+    command: Sequence[str],
+    purpose: str,
+    *,
+    pause: float = 0.0,
+) -> None:
+    """Run a helper beside the server, which begins its work after `pause` seconds.
+
+    When it fails, another one takes its place; the server does not depend on it.
+    """
+    began = time.monotonic()
+
+    def again(ended: Ended) -> bool:
+        if ended.code == PARTITIONED:
+            return False
+        if ended.status != 0:
+            lived = time.monotonic() - began - pause
+            longer = 0.0 if lived > LONGEST_PAUSE else min(max(1.0, 2 * pause), LONGEST_PAUSE)
+            text = f"what {purpose} has ended, starting it anew"
+            mine.log.warning(text, how=ended.how, after_seconds=longer)
+            accompany(supervisor, mine, environment, command, purpose, pause=longer)
+        return True
+
+    try:
+        supervisor.spawn([*command, str(pause)], environment, on_end=again)
+    except EntrypointError as error:
+        mine.log.error(f"nothing {purpose}: {error}")
 
 
 def live(
@@ -143,9 +192,9 @@ def live(
     vm = supervisor.spawn([mine.release.start_script, *SERVER_ARGUMENTS], environment)
     companions = []
     if options.discovery_file:
-        companions.append(_worker("discover", 0.0))
+        companions.append((_worker("discover", 0.0), f"keeps {options.discovery_file}"))
     if plan is not Plan.ALONE:
-        companions.append(_worker("watch", restarts))
+        companions.append((_worker("watch", restarts), "watches for partitions"))
     service = Service(supervisor, mine, vm, environment, companions)
     return service.run(_worker("settle", deadline))
 
@@ -183,9 +232,6 @@ def refuse_another_nodes_data(mine: Member) -> None:
             "NODE_HOST, or give it another volume, or set NODE_RENAMED=start-empty to start "
             "without these data"
         )
-
-
-TASK = 4
 
 
 def _worker(task: str, number: float) -> list[str]:
@@ -238,15 +284,17 @@ class Service:
         mine: Member,
         vm: int,
         environment: Mapping[str, str],
-        companions: Sequence[Sequence[str]],
+        companions: Sequence[tuple[Sequence[str], str]],
     ) -> None:
-        """Take over a VM that was just started; `companions` are helpers to run while it serves."""
+        """Take over a VM that was just started.
+
+        `companions` are the commands of helpers to run while it serves, each with its purpose.
+        """
         self._supervisor = supervisor
         self._mine = mine
         self._vm = vm
         self._environment = environment
-        self._to_accompany = companions
-        self._companions: dict[int, tuple[Sequence[str], float]] = {}
+        self._companions = companions
         self._began = time.monotonic()
 
     def run(self, settle: Sequence[str]) -> int:
@@ -257,6 +305,7 @@ class Service:
         """
         helper = None
         try:
+            self._note(state.STARTING)
             helper = self._supervisor.spawn(settle, self._environment)
             return self._serve(helper, settle)
         except (TryAgainError, PartitionError):
@@ -273,8 +322,11 @@ class Service:
                     return self._ended_by_itself(event, helper)
                 if event.status != 0 and (event.pid == helper or event.code == PARTITIONED):
                     return self._failed(HelperFailedError(settle, event), helper)
-                self._accompany(event, settled=event.pid == helper)
+                if event.pid == helper:
+                    self._note(state.SERVING)
+                    self._accompany()
             elif event in init.STOP_SIGNALS:
+                self._note(state.STOPPING)
                 deadline = time.monotonic() + self._mine.settings.stop_timeout
                 if self._mine.settings.leave_cluster_on_stop:
                     helper = self._leave(helper, deadline)
@@ -282,22 +334,22 @@ class Service:
             elif event == signal.SIGUSR1:
                 self._supervisor.send(signal.SIGUSR1, self._vm)
 
-    def _accompany(self, ended: Ended, *, settled: bool) -> None:
-        """Start the companions of a VM that has settled, or one that was killed or failed.
+    def _accompany(self) -> None:
+        """Start what runs beside a server that has settled."""
+        for command, purpose in self._companions:
+            accompany(self._supervisor, self._mine, self._environment, command, purpose)
 
-        One that fails at once is not started again.
-        """
-        commands = self._to_accompany if settled else []
-        if ended.pid in self._companions:
-            command, born = self._companions.pop(ended.pid)
-            if ended.status == 0:
-                return
-            commands = [command] if time.monotonic() - born >= SHORT_LIFE else []
-            then = "starting it anew" if commands else "MongooseIM goes on without it"
-            self._mine.log.error(f"the helper {command[TASK]!r} ended, {then}", how=ended.how)
-        for command in commands:
-            pid = self._supervisor.spawn(command, self._environment)
-            self._companions[pid] = command, time.monotonic()
+    def _note(self, word: str) -> None:
+        """Tell probes where the member is in its life; that it cannot be told stops nothing."""
+        options = self._mine.settings
+        epmd_port = self._environment.get("ERL_EPMD_PORT", "")
+        port = epmd_port if epmd_port.isdecimal() else EPMD_PORT
+        node = (self._mine.node, self._mine.release.carrier(), port)
+        try:
+            state.note_processes(options.root, options.health_port, vm=self._vm, node=node)
+            state.write(self._mine.places.state_file, word)
+        except OSError as error:
+            self._mine.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
 
     def _failed(self, error: HelperFailedError, helper: int) -> int:
         """Stop a VM that did not become what it should be, unless that is because it ended."""
@@ -332,6 +384,7 @@ class Service:
 
     def _stop(self, helper: int | None, asked_by: str, deadline: float | None = None) -> int:
         """Stop the VM and all that it leaves behind within STOP_TIMEOUT; return the status."""
+        self._note(state.STOPPING)
         timeout = self._mine.settings.stop_timeout
         if deadline is None:
             deadline = time.monotonic() + timeout
@@ -375,6 +428,7 @@ class Service:
             self._supervisor.send(signal.SIGKILL, self._vm)
 
     def _ended_by_itself(self, ended: Ended, helper: int) -> int:
+        self._note(state.STOPPING)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
         self._supervisor.end_all(time.monotonic() + self._mine.settings.stop_timeout)
         self._last_line(ended, "nobody")

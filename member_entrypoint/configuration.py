@@ -38,7 +38,7 @@ def write(release: Release, places: Places, settings: Settings, node: str) -> No
     """
     for folder in (places.data, places.log, os.path.join(places.run, "var/lock/ctl"), release.etc):
         _make_folder(os.path.realpath(folder))
-    for stale in (release.status_file, release.pid_file, places.partition_file):
+    for stale in (release.status_file, release.pid_file):
         _remove(stale)
     names = _names(release.pristine, places.member)
     for name in names:
@@ -191,7 +191,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise _unusable(path, "read", error) from None
+        raise unusable(path, "read", error) from None
 
 
 def _text(path: str) -> str:
@@ -211,7 +211,7 @@ def _write(path: str, content: bytes) -> None:
             file.write(content)
         os.replace(temporary, path)
     except OSError as error:
-        raise _unusable(path, "written", error) from None
+        raise unusable(path, "written", error) from None
 
 
 def _remove(path: str) -> None:
@@ -220,14 +220,14 @@ def _remove(path: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise _unusable(path, "removed", error) from None
+        raise unusable(path, "removed", error) from None
 
 
 def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise _unusable(path, "made", error) from None
+        raise unusable(path, "made", error) from None
 
 
 def _add_hosts(source: str, target: str) -> None:
@@ -249,10 +249,11 @@ def _add_hosts(source: str, target: str) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _unusable(target, "written", error) from None
+        raise unusable(target, "written", error) from None
 
 
-def _unusable(path: str, what: str, error: Exception) -> ConfigurationError:
+def unusable(path: str, what: str, error: Exception) -> ConfigurationError:
+    """Return the error that says that a file cannot be `what` (read, written), and what to do."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return ConfigurationError(
         f"{path} cannot be {what} ({reason}); the member needs /run, /var/lib/mongooseim and "

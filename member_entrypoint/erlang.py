@@ -7,7 +7,7 @@ from typing import Any
 
 from member_entrypoint import distribution, resolve, terms
 from member_entrypoint.epmd import NotRegisteredError
-from member_entrypoint.release import Places, Release
+from member_entrypoint.release import PLAIN_TCP, Places, Release
 from member_entrypoint.terms import Atom
 
 Call = tuple[str, str, list[Any]]
@@ -61,11 +61,7 @@ class Erlang:
         self._own_host = own_node.partition("@")[2]
         self._vm_args = os.path.join(release.etc, "vm.args")
         self._dist_args = os.path.join(release.etc, "vm.dist.args")
-        self._flags = {
-            name: value
-            for path in (self._vm_args, self._dist_args)
-            for name, value in re.findall(r"^[ \t]*-(\w+)[ \t]+(\S+)", _read(path), re.MULTILINE)
-        }
+        self._flags = release.flags()
 
     def rpc(
         self, node: str, module: str, function: str, arguments: list[Any], timeout: float = 10.0
@@ -91,7 +87,7 @@ class Erlang:
     def speaks_plain_tcp(self) -> bool:
         """Tell whether nodes connect over TCP and find each other through epmd."""
         carrier = self._flags.get("proto_dist", "inet_tcp")
-        return carrier in {"inet_tcp", "inet6_tcp"} and "epmd_module" not in self._flags
+        return carrier in PLAIN_TCP and "epmd_module" not in self._flags
 
     def connect(self, node: str, timeout: float) -> distribution.Connection:
         """Return a connection to a node that is reached over plain TCP.
@@ -188,11 +184,3 @@ def _evaluate(
         said = " ".join(done.stdout.split())[:300]
         raise RpcError(f"the VM that asks failed with status {done.returncode}: {said}")
     return terms.read(answer[1])
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

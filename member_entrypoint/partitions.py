@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from member_entrypoint import distribution, peers, resolve
+from member_entrypoint import distribution, peers, resolve, state
 from member_entrypoint.distribution import DOWN, Connection
 from member_entrypoint.erlang import RpcError
 from member_entrypoint.errors import PartitionError
@@ -189,10 +189,7 @@ class Watcher:
                 os.unlink(path)
             return
         away = ", ".join(name for name, why in missing.items() if why is not Missing.DOWN)
-        temporary = f"{path}.unfinished"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(f"on the losing side of a partition, without {away}\n")
-        os.replace(temporary, path)
+        state.write(path, f"on the losing side of a partition, without {away}")
 
     def _act(self, missing: Mapping[str, Missing]) -> None:
         """Ask for a new start if that is the policy, and can heal: the other side answers."""

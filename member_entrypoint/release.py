@@ -1,12 +1,15 @@
 """What is installed, where, and how is it called? A MongooseIM release on the disk."""
 
 import os
+import re
 from typing import NamedTuple
 
+from member_entrypoint import state
 from member_entrypoint.errors import ConfigurationError
 
 PRISTINE = "etc.pristine"
 OF_THE_IMAGE = "mongooseim-image"
+PLAIN_TCP = frozenset({"inet_tcp", "inet6_tcp"})
 
 
 class Places(NamedTuple):
@@ -53,9 +56,19 @@ class Places(NamedTuple):
         return os.path.join(self.root, "run/mongooseim")
 
     @property
+    def state_file(self) -> str:
+        """Where the member is in its life, in one word of `state.STATES`; PID 1 writes it."""
+        return os.path.join(self.root, state.STATE_FILE)
+
+    @property
     def partition_file(self) -> str:
-        """There while this node is on the losing side of a partition; says so in a line."""
-        return os.path.join(self.run, "partition")
+        """There while this node is on the losing side of a partition; its text says why."""
+        return os.path.join(self.root, state.PARTITION_FILE)
+
+    @property
+    def left_file(self) -> str:
+        """There when this node has left its cluster in this life; its text says so."""
+        return os.path.join(self.root, state.LEFT_FILE)
 
     @property
     def hosts(self) -> str:
@@ -114,6 +127,19 @@ class Release(NamedTuple):
         """The VM's pid, written by the server."""
         return os.path.join(self.root, "var/pid")
 
+    def flags(self) -> dict[str, str]:
+        """Return the VM's flags that begin a line of vm.args or vm.dist.args, with their values."""
+        texts = (_read(os.path.join(self.etc, name)) for name in ("vm.args", "vm.dist.args"))
+        found = (re.findall(r"^[ \t]*-(\w+)[ \t]+(\S+)", text, re.MULTILINE) for text in texts)
+        return {name: value for pairs in found for name, value in pairs}
+
+    def carrier(self) -> str:
+        """Return how the node is reached: `tcp`, `other` (such as TLS), `none` without epmd."""
+        flags = self.flags()
+        if "epmd_module" in flags or "false" in {flags.get("start_epmd"), flags.get("dist_listen")}:
+            return "none"
+        return "tcp" if flags.get("proto_dist", "inet_tcp") in PLAIN_TCP else "other"
+
     def status(self) -> str:
         """Return what the status file says; empty if there is none."""
         try:
@@ -121,6 +147,14 @@ class Release(NamedTuple):
                 return file.read(100).strip()
         except OSError:
             return ""
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def find(root: str) -> Release:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -68,6 +68,7 @@ class Supervisor:
         self.passed_over: set[int] = set()
         self._ours: set[int] = set()
         self._ended: deque[Ended] = deque()
+        self._on_end: dict[int, Callable[[Ended], bool]] = {}
 
     def spawn(
         self,
@@ -76,14 +77,16 @@ class Supervisor:
         *,
         terminal: bool = False,
         output: int | None = None,
+        on_end: Callable[[Ended], bool] | None = None,
     ) -> int:
         """Start a program in a session of its own and return its pid.
 
         It has our three standard streams and nothing else: no other descriptor, an empty signal
         mask, default dispositions. With `terminal`, the terminal on standard input, if there is
         one, becomes its controlling terminal; `output` is a descriptor to be its standard output
-        instead of ours. Raises `CommandNotFoundError` or
-        `CommandNotRunnableError`.
+        instead of ours. With `on_end`, `wait` calls that when the program has ended, and goes on
+        waiting if that returns true; so it may end and be started anew at any moment, whatever is
+        waited for. Raises `CommandNotFoundError` or `CommandNotRunnableError`.
         """
         path = find_program(command[0], environment.get("PATH", os.defpath))
         actions = _hand_over_terminal() if terminal else []
@@ -106,6 +109,8 @@ class Supervisor:
                 f"{command[0]}: cannot be run ({error.strerror})"
             ) from None
         self._ours.add(pid)
+        if on_end is not None:
+            self._on_end[pid] = on_end
         return pid
 
     def wait(self, deadline: float | None = None) -> Ended | int | None:
@@ -118,7 +123,11 @@ class Supervisor:
         while True:
             more = self._reap() is Children.ENDED
             if self._ended:
-                return self._ended.popleft()
+                event = self._ended.popleft()
+                handled = self._on_end.pop(event.pid, None)
+                if handled is None or not handled(event):
+                    return event
+                continue
             if deadline is not None and time.monotonic() >= deadline:
                 return None
             number = _next_signal(time.monotonic() if more else deadline)
@@ -162,8 +171,10 @@ class Supervisor:
 
         Each is told to end (SIGTERM), waited for until `deadline`, then killed. One that cannot be
         killed does not hold us up for longer than a moment. The ends of our own children can be
-        had from `wait` afterwards; signals that come meanwhile are kept in `passed_over`.
+        had from `wait` afterwards, and no `on_end` is called for them; signals that come meanwhile
+        are kept in `passed_over`.
         """
+        self._on_end.clear()
         told: set[tuple[int, float]] = set()
         give_up = max(deadline, time.monotonic()) + AFTER_KILL
         while self._reap() is not Children.NONE:

@@ -5,6 +5,7 @@ the node is where it belongs. The exit status is that of the contract; 0 means: 
 process of its own, it may block, fail or be killed at any moment, and leaves no memory behind.
 """
 
+import contextlib
 import sys
 import time
 
@@ -18,6 +19,7 @@ from member_entrypoint import (
     partitions,
     peers,
     settings,
+    state,
 )
 from member_entrypoint.cluster import (
     Marker,
@@ -131,6 +133,8 @@ def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
     joining.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
+    with contextlib.suppress(OSError):
+        state.write(mine.places.left_file, "this node has left its cluster")
     mine.log.info(f"MongooseIM node {mine.node} left its cluster")
 
 
@@ -195,6 +199,7 @@ def main() -> int:
             sys.stdout.write(member.full_name(arguments[0], places) or "")
         else:
             mine = member.describe(environment, member.full_name)
+            time.sleep(float(arguments[0]) if arguments else 0.0)
             TASKS[task](mine, float(number))
     except EntrypointError as error:
         Log(options.log_format, options.log_level).error(str(error))

@@ -101,6 +101,8 @@ def test_a_prestop_hook_can_leave_the_cluster(cluster: Cluster) -> None:
     done = second.exec("member-entrypoint", "leave")
     assert done.returncode == 0, done
     assert first.db_nodes() == {"mongooseim@mongooseim-1"}
+    ready = second.exec("member-entrypoint", "health", "ready")
+    assert (ready.returncode, ready.stdout) == (1, "this node has left its cluster\n")
     second.stop()
     assert second.exit_status() == 0
 

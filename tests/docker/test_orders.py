@@ -101,3 +101,18 @@ def test_a_member_may_have_another_address_when_it_comes_back(cluster: Cluster) 
     members[1] = cluster.run("mongooseim-2", volumes=volumes)
     assert members[1].ip() != before
     assert_one_cluster(members, "kept")
+
+
+def test_members_that_start_before_their_network_find_each_other_later(cluster: Cluster) -> None:
+    """Mnesia looks for the others once; whoever waits for one is connected when that is there."""
+    members = start_three(cluster, "kept")
+    for member in members:
+        member.stop()
+        member.disconnect(cluster.network)
+    for member in members:
+        member.start()
+    members[0].wait_for_log("Mnesia loads its tables from the node that went down last")
+    for member in members:
+        member.connect(cluster.network, aliases=[member.host])
+    assert_one_cluster(members, "kept")
+    assert all(" run apart" not in member.logs() for member in members)

@@ -1,0 +1,244 @@
+"""Answers probes over HTTP: `/live`, `/ready` and `/metrics`, where HEALTH_HTTP_PORT asks for it.
+
+A process of its own that PID 1 starts, watches and ends; it sleeps until somebody asks. It is one
+thread: each connection is good for one answer and has a few seconds in all, whatever its client
+does, and when there are too many the oldest goes.
+"""
+
+import os
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from member_entrypoint import health, settings, state
+from member_entrypoint.log import Log
+
+MOST_CLIENTS = 64
+CLIENT_TIMEOUT = 5.0
+LONGEST_REQUEST = 8192
+BIND_AGAIN = 5.0
+NODE_ANSWER_AGE = 1.0
+TEXT = "text/plain; charset=utf-8"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "mongooseim_entrypoint_"
+
+
+class Answer(NamedTuple):
+    """What a client is told."""
+
+    status: str
+    body: str
+    kind: str = TEXT
+
+
+class Node:
+    """Asks the node what is wrong with it, once a second however many clients ask."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._known: tuple[tuple[str, ...], float, str] = ((), 0.0, "")
+
+    def whats_wrong(self, *node: str) -> str:
+        """Return what `health.whats_wrong_with_node` does, or did a moment ago."""
+        about, until, wrong = self._known
+        if about != node or time.monotonic() >= until:
+            wrong = health.whats_wrong_with_node(*node)
+            self._known = node, time.monotonic() + NODE_ANSWER_AGE, wrong
+        return wrong
+
+
+def answer(path: str, root: str, ask: health.Ask) -> Answer:
+    """Return the answer to a GET of `path`."""
+    if path not in {"/live", "/ready", "/metrics"}:
+        return Answer("404 Not Found", "/live, /ready and /metrics are here\n")
+    now, not_live, not_ready = health.examine(root, ask)
+    if path == "/metrics":
+        return Answer("200 OK", metrics(root, now, live=not not_live, ready=not not_ready), METRICS)
+    why_not = not_live if path == "/live" else not_ready
+    if why_not:
+        return Answer("503 Service Unavailable", f"{why_not}\n")
+    return Answer("200 OK", f"{path[1:]}\n")
+
+
+def metrics(root: str, now: str, *, live: bool, ready: bool) -> str:
+    """Return what is known of the member, as Prometheus reads it (text format 0.0.4)."""
+    lines = []
+
+    def add(name: str, kind: str, what: str, *values: tuple[str, float]) -> None:
+        lines.append(f"# HELP {PREFIX}{name} {what}\n# TYPE {PREFIX}{name} {kind}\n")
+        lines.extend(f"{PREFIX}{name}{labels} {value:.15g}\n" for labels, value in values)
+
+    add("live", "gauge", "Whether /live says yes.", ("", live))
+    add("ready", "gauge", "Whether /ready says yes.", ("", ready))
+    states = [(f'{{state="{each}"}}', float(each == now)) for each in state.STATES]
+    add("state", "gauge", "Where the member is in its life: 1 for that state.", *states)
+    partitioned = bool(state.read(os.path.join(root, state.PARTITION_FILE)))
+    add("partitioned", "gauge", "Whether it lost in a partition.", ("", partitioned))
+    notes = state.processes(root)
+    pid, when = notes.get("vm", ("0", ""))
+    fields = state.process(pid)
+    if len(fields) > 21 and fields[19] == when:  # noqa: PLR2004 - proc_pid_stat(5), from field 3 on
+        ticks = os.sysconf("SC_CLK_TCK")
+        began = _boot_time() + int(when) / ticks
+        used = (int(fields[11]) + int(fields[12])) / ticks
+        memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+        add("vm_start_time_seconds", "gauge", "When the VM started, in Unix time.", ("", began))
+        add("vm_cpu_seconds_total", "counter", "CPU time that the VM has used.", ("", used))
+        add("vm_resident_memory_bytes", "gauge", "Memory of the VM.", ("", memory))
+    return "".join(lines)
+
+
+def _boot_time() -> int:
+    with open("/proc/stat", encoding="ascii", errors="replace") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith("btime ")), 0)
+
+
+def respond(request: bytes, get: Callable[[str], Answer]) -> bytes:
+    """Return the whole response to the head of a request, whatever that is."""
+    words = request.partition(b"\n")[0].decode("latin-1").split()
+    if len(words) != 3 or not words[2].startswith("HTTP/1."):  # noqa: PLR2004 - RFC 9112, 3
+        method, said = "", Answer("400 Bad Request", "this is not HTTP\n")
+    elif words[0] not in {"GET", "HEAD"}:
+        method, said = words[0], Answer("405 Method Not Allowed", "GET and HEAD are allowed\n")
+    else:
+        method, said = words[0], get(words[1].partition("?")[0])
+    body = said.body.encode()
+    head = [
+        f"HTTP/1.1 {said.status}",
+        f"Content-Type: {said.kind}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        *(["Allow: GET, HEAD"] if said.status.startswith("405") else []),
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + (b"" if method == "HEAD" else body)
+
+
+class Client:
+    """A connection: what it has said, what it is still to be told, and until when."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Begin with the next few seconds."""
+        self.connection = connection
+        self.until = time.monotonic() + CLIENT_TIMEOUT
+        self._said = b""
+        self._to_tell: bytes | None = None
+
+    def go_on(self, get: Callable[[str], Answer]) -> int:
+        """Read or write what can be; return which of the two to wait for, 0 when it is over."""
+        try:
+            if self._to_tell:
+                self._tell()
+            else:
+                self._hear(get)
+        except BlockingIOError:
+            return selectors.EVENT_READ
+        except (OSError, EOFError):
+            return 0
+        return selectors.EVENT_WRITE if self._to_tell else selectors.EVENT_READ
+
+    def _hear(self, get: Callable[[str], Answer]) -> None:
+        data = self.connection.recv(LONGEST_REQUEST)
+        if not data:
+            raise EOFError
+        if self._to_tell is not None:
+            # Told already. Reading on keeps what it sends from cutting off what it was told.
+            return
+        self._said += data
+        if b"\r\n\r\n" in self._said or b"\n\n" in self._said or len(self._said) > LONGEST_REQUEST:
+            self._to_tell = respond(self._said, get)
+            self.until = time.monotonic() + CLIENT_TIMEOUT
+
+    def _tell(self) -> None:
+        assert self._to_tell is not None  # noqa: S101 - for mypy
+        self._to_tell = self._to_tell[self.connection.send(self._to_tell) :]
+        if not self._to_tell:
+            self.connection.shutdown(socket.SHUT_WR)
+
+
+def serve(listener: socket.socket, get: Callable[[str], Answer]) -> None:
+    """Answer whoever connects to `listener`, for ever."""
+    selector = selectors.DefaultSelector()
+    listener.settimeout(0)
+    selector.register(listener, selectors.EVENT_READ)
+    clients: dict[int, Client] = {}
+
+    def drop(number: int) -> None:
+        connection = clients.pop(number).connection
+        selector.unregister(connection)
+        connection.close()
+
+    while True:
+        first = min((client.until for client in clients.values()), default=None)
+        ready = selector.select(None if first is None else max(0.0, first - time.monotonic()))
+        for key, _ in ready:
+            if key.fileobj is listener:
+                if len(clients) >= MOST_CLIENTS:
+                    drop(next(iter(clients)))
+                _accept(listener, selector, clients)
+            elif key.fd in clients:
+                wanted = clients[key.fd].go_on(get)
+                if wanted:
+                    selector.modify(key.fileobj, wanted)
+                else:
+                    drop(key.fd)
+        now = time.monotonic()
+        for number in [number for number, client in clients.items() if client.until <= now]:
+            drop(number)
+
+
+def _accept(
+    listener: socket.socket, selector: selectors.BaseSelector, clients: dict[int, Client]
+) -> None:
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        # It has gone already; or the system is short of something, which a moment may mend.
+        time.sleep(0.01)
+        return
+    connection.settimeout(0)
+    clients[connection.fileno()] = Client(connection)
+    selector.register(connection, selectors.EVENT_READ)
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on `port` for IPv6 and IPv4, as far as there are; or OSError."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
+def main() -> int:
+    """Answer, after the pause (seconds) that is our argument; wait for a port that is taken."""
+    time.sleep(float(sys.argv[1]))
+    options = settings.read(settings.environment())
+    port = options.health_http_port
+    if port is None:
+        return 0
+    log = Log(options.log_format, options.log_level)
+    said = False
+    while True:
+        try:
+            listener = listen(port)
+            break
+        except OSError as error:
+            if not said:
+                log.error(
+                    f"probes get no answer on port {port} (HEALTH_HTTP_PORT): it cannot be "
+                    "listened on; trying on",
+                    reason=error.strerror,
+                )
+            said = True
+            time.sleep(BIND_AGAIN)
+    if said:
+        log.info(f"probes get their answers on port {port} (HEALTH_HTTP_PORT) now")
+    node = Node()
+    serve(listener, lambda path: answer(path, options.root, node.whats_wrong))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,283 @@
+"""Alive? Ready? The tables, and the questions that a node and the kernel are asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from member_entrypoint import health, health_http, state
+from member_entrypoint.release import Places, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WAITING, STARTING, SERVING, STOPPING = state.STATES
+GONE, RUNS, SLEEPS, FROZEN, TRACED, ZOMBIE = "", "R", "S", "T", "t", "Z"
+NODE = "mongooseim@chat-2"
+
+
+@pytest.mark.parametrize(
+    ("now", "init", "vm", "said"),
+    [
+        # a member that waits or stops has a VM or not; PID 1 sees to its deadlines
+        (WAITING, SLEEPS, GONE, ""),
+        (WAITING, RUNS, FROZEN, ""),
+        (STOPPING, SLEEPS, SLEEPS, ""),
+        (STOPPING, SLEEPS, FROZEN, ""),
+        (STOPPING, SLEEPS, ZOMBIE, ""),
+        (STOPPING, SLEEPS, GONE, ""),
+        # from its start on, the VM has to be well
+        (STARTING, SLEEPS, RUNS, ""),
+        (STARTING, SLEEPS, FROZEN, "VM is stopped"),
+        (STARTING, SLEEPS, GONE, "VM has ended"),
+        (SERVING, SLEEPS, SLEEPS, ""),
+        (SERVING, SLEEPS, "D", ""),
+        (SERVING, SLEEPS, TRACED, "VM is stopped"),
+        (SERVING, SLEEPS, FROZEN, "VM is stopped"),
+        (SERVING, SLEEPS, ZOMBIE, "VM has ended"),
+        (SERVING, SLEEPS, "X", "VM has ended"),
+        # PID 1, always
+        (SERVING, FROZEN, SLEEPS, "PID 1 is stopped"),
+        (WAITING, FROZEN, GONE, "PID 1 is stopped"),
+        (STOPPING, TRACED, SLEEPS, "PID 1 is stopped"),
+        (SERVING, GONE, SLEEPS, "no MongooseIM server runs"),
+        (WAITING, GONE, GONE, "no MongooseIM server runs"),
+        (STOPPING, ZOMBIE, GONE, "no MongooseIM server runs"),
+    ],
+)
+def test_live(now: str, init: str, vm: str, said: str) -> None:
+    """Each state of the member, of PID 1 and of the VM has one answer."""
+    why_not = health.why_not_live(now, init, vm)
+    assert said in why_not
+    assert bool(said) == bool(why_not)
+
+
+@pytest.mark.parametrize(
+    ("now", "reasons", "said"),
+    [
+        (SERVING, ("", "", ""), ""),
+        (SERVING, ("in a minority", "", "nothing listens"), "in a minority"),
+        (SERVING, ("", "left", "nothing listens"), "left"),
+        (SERVING, ("", "", "nothing listens"), "nothing listens"),
+        (WAITING, (), "not started yet"),
+        (STARTING, (), "starts"),
+        (STOPPING, (), "stops"),
+        ("", (), "unknown"),
+        ("unheard-of", (), "unheard-of"),
+    ],
+)
+def test_ready(now: str, reasons: tuple[str, ...], said: str) -> None:
+    """Only a member that serves is ready, and the first thing that speaks against it is said."""
+    why_not = health.why_not_ready(now, *reasons)
+    assert said in why_not
+    assert bool(said) == bool(why_not)
+
+
+@contextlib.contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Have a thread answer whoever connects to a port, which is provided."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        answer(connection)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def epmd_that_knows(port: int) -> Callable[[socket.socket], None]:
+    """Answer as an epmd that knows the node `mongooseim` at `port` and no other."""
+
+    def answer(connection: socket.socket) -> None:
+        known = connection.recv(100) == b"\0\x0bzmongooseim"
+        found = struct.pack(">BBHBBHHH", 119, 0, port, 77, 0, 6, 5, 10) + b"mongooseim\0\0"
+        connection.sendall(found if known else b"w\x01")
+
+    return answer
+
+
+def well(connection: socket.socket) -> None:
+    """Close a connection when the other side has."""
+    connection.recv(100)
+
+
+def test_a_node_that_is_registered_and_closes_connections_is_well() -> None:
+    """Nothing is wrong with it."""
+    with answering(well) as node, answering(epmd_that_knows(node)) as epmd:
+        assert health.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
+
+
+def test_a_node_that_is_not_registered_is_not_well() -> None:
+    """Its epmd knows other names, or there is no epmd."""
+    with answering(well) as node, answering(epmd_that_knows(node)) as epmd:
+        said = health.whats_wrong_with_node("other@chat-2", "other", str(epmd))
+        assert said == "the epmd of this host does not know other@chat-2"
+    assert "no epmd on this host" in health.whats_wrong_with_node(NODE, "tcp", str(epmd))
+
+
+def test_a_node_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel takes the connection, nobody closes it. Over TLS, the node is not asked."""
+    monkeypatch.setattr(health, "NODE_TIMEOUT", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as hung,
+        answering(epmd_that_knows(hung.getsockname()[1])) as epmd,
+    ):
+        assert "the Erlang VM hangs" in health.whats_wrong_with_node(NODE, "tcp", str(epmd))
+        assert health.whats_wrong_with_node(NODE, "other", str(epmd)) == ""
+
+
+def test_an_epmd_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there, and says nothing."""
+    monkeypatch.setattr(health, "EPMD_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = str(silent.getsockname()[1])
+        assert "does not answer within" in health.whats_wrong_with_node(NODE, "tcp", port)
+
+
+def test_a_node_without_epmd_or_at_another_address_is_taken_for_well() -> None:
+    """A liveness probe that cannot know must not have a server killed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        unused = server.getsockname()[1]
+    assert health.whats_wrong_with_node(NODE, "none", str(unused)) == ""
+    with answering(epmd_that_knows(unused)) as epmd:
+        assert health.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
+
+
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET, "0.0.0.0"),  # noqa: S104 - that is the question
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET6, "::"),
+    ],
+)
+@pytest.mark.parametrize("way", ["asked", "read"])
+def test_a_listener_is_seen_at_any_address(
+    family: socket.AddressFamily, address: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both by asking the kernel, and in its table where it cannot be asked."""
+    if way == "read":
+        monkeypatch.setattr(health, "_listens", unable)
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        assert health.listens(port)
+        with socket.create_connection((address, port)) as client:
+            assert not health.listens(client.getsockname()[1]), "a connection is no listener"
+    assert not health.listens(port)
+
+
+def unable(_family: int, _port: int) -> bool:
+    """Fail as a kernel without sock_diag."""
+    raise OSError
+
+
+@pytest.mark.parametrize(
+    ("flags", "carrier"),
+    [
+        ("-sname x", "tcp"),
+        ("-proto_dist inet6_tcp", "tcp"),
+        ("-proto_dist inet_tls", "other"),
+        ("-epmd_module my_epmd", "none"),
+        ("-start_epmd false", "none"),
+        ("-start_epmd true", "tcp"),
+        ("-dist_listen false", "none"),
+        ("# -epmd_module my_epmd", "tcp"),
+    ],
+)
+def test_how_a_node_is_reached(tmp_path: Path, flags: str, carrier: str) -> None:
+    """As the flags of the VM say, in either of the two files."""
+    for name in ("vm.args", "vm.dist.args"):
+        Path(tmp_path, "etc").mkdir(exist_ok=True)
+        Path(tmp_path, "etc", name).write_text(f"{flags}\n")
+        assert Release(str(tmp_path), "1", "1").carrier() == carrier
+        Path(tmp_path, "etc", name).unlink()
+
+
+def test_a_life_begins_without_the_notes_of_another(tmp_path: Path) -> None:
+    """And everybody may read them, whatever the umask."""
+    places = Places(str(tmp_path))
+    Path(places.run).mkdir(parents=True)
+    for path in (places.state_file, places.partition_file, places.left_file):
+        Path(path).write_text("old")
+    before = os.umask(0o077)
+    try:
+        state.begin(str(tmp_path), 5222)
+    finally:
+        os.umask(before)
+    assert state.read(places.state_file) == WAITING
+    assert Path(places.state_file).stat().st_mode & 0o777 == 0o644
+    assert not Path(places.partition_file).exists()
+    assert not Path(places.left_file).exists()
+    assert health.examine(str(tmp_path)) == (WAITING, "", health.why_not_ready(WAITING))
+
+
+def test_notes_of_an_earlier_life_are_nobodys(tmp_path: Path) -> None:
+    """The pid is the same again (1, in a container), the process is another."""
+    state.begin(str(tmp_path), 5222)
+    path = tmp_path / state.PROCESSES_FILE
+    path.write_text(f"init {os.getpid()} 1\nport 5222\n")
+    assert health.examine(str(tmp_path))[1] == health.NO_SERVER
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"GET /live?verbose HTTP/1.0\n\n", 200),
+        (b"HEAD /live HTTP/1.1\r\n\r\n", 200),
+        (b"POST /live HTTP/1.1\r\n\r\n", 405),
+        (b"GET /other HTTP/1.1\r\n\r\n", 404),
+        (b"GET /live\r\n\r\n", 400),
+        (b"GET /live FTP/1.1\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\xff\xff\r\n\r\n", 400),
+        (b"", 400),
+    ],
+)
+def test_requests_and_what_they_get(request_: bytes, status: int) -> None:
+    """Two methods, a few paths; all else is told so. HEAD gets the head alone."""
+
+    def get(path: str) -> health_http.Answer:
+        found = path == "/live"
+        return health_http.Answer("200 OK" if found else "404 Not Found", "the body")
+
+    head, _, body = health_http.respond(request_, get).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    if request_.startswith(b"HEAD"):
+        assert b"Content-Length: 8" in head
+        assert body == b""
+    else:
+        assert f"Content-Length: {len(body)}".encode() in head
+
+
+def test_a_node_is_asked_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may ask over HTTP must not be able to keep the node busy."""
+    asked = []
+
+    def ask(*node: str) -> str:
+        asked.append(node)
+        return "wrong"
+
+    monkeypatch.setattr(health, "whats_wrong_with_node", ask)
+    monkeypatch.setattr(health_http, "NODE_ANSWER_AGE", 600.0)
+    node = health_http.Node()
+    assert [node.whats_wrong("a", "tcp", "1") for _ in range(100)] == ["wrong"] * 100
+    assert len(asked) == 1
+    node.whats_wrong("b", "tcp", "1")
+    assert len(asked) == 2
