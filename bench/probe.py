@@ -19,7 +19,8 @@ COMMANDS = {OURS: PROBE, CTL: ("mongooseimctl", "status")}
 def measure(bench: Shop) -> list[Measurement]:
     """Ask a server that is ready, in both ways, in its container."""
     with shop.containers(bench) as cluster:
-        container = cluster.run(shop.HOST, env=shop.ALONE, volumes=(f"{shop.INSIDE}:/bench:ro",))
+        container = shop.make(cluster, (shop.OURS,), env=shop.ALONE)
+        container.start()
         shop.wait_until_printed(container, "MongooseIM started", shop.READY_TIMEOUT)
         shop.settle()
         # That they say yes counts only if they can say no: here no server runs.
