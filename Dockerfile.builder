@@ -32,7 +32,9 @@ RUN apt-get update \
         unixodbc-dev \
         unzip \
         zlib1g-dev \
-    && apt-get clean && rm -rf /var/lib/apt/lists/* \
+    && apt-get clean \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
+        /var/lib/dpkg/*-old /var/log/apt /var/log/*.log /etc/*- \
     && python3 -I -c 'import dns, psutil, structlog'
 
 # Sources mounted into the container belong to whoever has them outside.
@@ -43,6 +45,8 @@ COPY builder_entrypoint /usr/lib/python3/dist-packages/builder_entrypoint
 COPY builder_entrypoint/builder-init /usr/bin/builder-init
 COPY builder_entrypoint/build.sh /build.sh
 RUN chmod 755 /build.sh /usr/bin/builder-init \
+    && chmod -R u=rwX,go=rX /usr/lib/python3/dist-packages/member_entrypoint \
+        /usr/lib/python3/dist-packages/builder_entrypoint \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
         /usr/lib/python3/dist-packages/member_entrypoint \
         /usr/lib/python3/dist-packages/builder_entrypoint

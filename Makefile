@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV = .venv/bin
 TESTS ?= tests/unit tests/process tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
+BESIDE = $(filter tests/docker%,$(TESTS))
+ALONE = $(filter-out tests/docker%,$(TESTS))
+WORKERS ?= 3
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-clean setup test bench lint format clean
@@ -28,8 +31,10 @@ demo-clean:
 setup:
 	@$(PYTHON) tools/setup.py
 
+# Tests with containers mostly wait, so several run side by side; the others share ports.
 test: setup
-	$(VENV)/pytest $(TESTS)
+	$(if $(ALONE),$(VENV)/pytest $(ALONE))
+	$(if $(BESIDE),$(VENV)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(BESIDE))
 
 # RUNS, ONLY, RELEASE and RESULTS reach the program through the environment.
 bench:
@@ -42,6 +47,7 @@ lint:
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict
 	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker
+	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:
 	@$(PYTHON) tools/setup.py venv

@@ -4,9 +4,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
-from member_entrypoint import configuration, init, member, settings, state
+from member_entrypoint import configuration, init, member, settings, state, users
 from member_entrypoint.cluster import (
     Plan,
     decide,
@@ -80,7 +80,12 @@ def main() -> int:
     command = sys.argv[1:]
     try:
         if command == LEAVE:
-            deadline = time.monotonic() + settings.read(environment).stop_timeout
+            options = settings.read(environment)
+            deadline = time.monotonic() + options.stop_timeout
+            places = Places(options.root)
+            user = users.of_the_member(places)
+            if user and users.can_become(user):
+                users.become(user, environment, places)
             return run_command(supervisor, _worker("leave", deadline), environment)
         if command:
             return run_command(supervisor, command, environment)
@@ -93,7 +98,7 @@ def main() -> int:
 
 
 def run_command(
-    supervisor: Supervisor, command: Sequence[str], environment: Mapping[str, str]
+    supervisor: Supervisor, command: Sequence[str], environment: MutableMapping[str, str]
 ) -> int:
     """Run a command instead of the server, prepared for it if it is one of the release's own."""
     options = settings.read(environment)
@@ -102,12 +107,12 @@ def run_command(
     return init.run(supervisor, command, environment, options.stop_timeout)
 
 
-def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
+def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:
     """Live the life of a member; once more, where a new start mends what failed."""
     options = settings.read(environment)
     begin_to_note(options)
     try:
-        mine = prepare(supervisor, environment, with_role=True)
+        mine, files = prepare(supervisor, environment, with_role=True)
         deadline = time.monotonic() + options.join_timeout
         restarts = 0
         while True:
@@ -127,9 +132,10 @@ def run_server(supervisor: Supervisor, environment: Mapping[str, str]) -> int:
                     ) from None
                 mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
             begin_to_note(options)
-            configuration.write(mine.release, mine.places, options, mine.node)
-    finally:
+            configuration.write(mine.release, mine.places, files)
+    except EntrypointError:
         supervisor.end_all(time.monotonic())
+        raise
 
 
 def begin_to_note(options: settings.Settings) -> None:
@@ -199,8 +205,14 @@ def live(
     return service.run(_worker("settle", deadline))
 
 
-def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role: bool) -> Member:
-    """Find out who this node is, and write the configuration that its release will read."""
+def prepare(
+    supervisor: Supervisor, environment: MutableMapping[str, str], *, with_role: bool
+) -> tuple[Member, dict[str, bytes]]:
+    """Find out who this node is, and write the configuration that its release will read.
+
+    Root reads it, and is root no more when it is written; `environment` is then the other user's.
+    Returns the member and the content of these files.
+    """
 
     def full_name(host: str, places: Places) -> str | None:
         known = member.known_full_name(host, places)
@@ -213,8 +225,24 @@ def prepare(supervisor: Supervisor, environment: Mapping[str, str], *, with_role
     mine = member.describe(environment, full_name, with_role=with_role)
     if with_role:
         refuse_another_nodes_data(mine)
-    configuration.write(mine.release, mine.places, mine.settings, mine.node)
-    return mine
+    files = configuration.render(mine.release, mine.places, mine.settings, mine.node)
+    configuration.add_hosts(places)
+    give_way(supervisor, environment, places)
+    if with_role:
+        users.see_that_data_can_be_written(places, mine.node)
+    configuration.write(mine.release, places, files)
+    return mine, files
+
+
+def give_way(supervisor: Supervisor, environment: MutableMapping[str, str], places: Places) -> None:
+    """Be the image's user from now on, if this is root and may; the folders become that user's."""
+    user = users.of_the_image(places)
+    if user is None or not users.can_become(user):
+        return
+    for _ in users.give((places.data, places.log, places.run), user):
+        if supervisor.is_asked_for(init.STOP_SIGNALS):
+            raise StopRequestedError(STOPPED_EARLY)
+    users.become(user, environment, places)
 
 
 def refuse_another_nodes_data(mine: Member) -> None:
@@ -326,7 +354,6 @@ class Service:
                     self._note(state.SERVING)
                     self._accompany()
             elif event in init.STOP_SIGNALS:
-                self._note(state.STOPPING)
                 deadline = time.monotonic() + self._mine.settings.stop_timeout
                 if self._mine.settings.leave_cluster_on_stop:
                     helper = self._leave(helper, deadline)
@@ -374,6 +401,7 @@ class Service:
         Returns the helper's pid, which may still run when that time is over. That the node could
         not leave is said by the helper, and keeps nobody from stopping it.
         """
+        self._note(state.STOPPING)
         timeout = self._mine.settings.stop_timeout
         until = deadline - min(STOPPING_TAKES, timeout / 2)
         self._supervisor.send(signal.SIGKILL, helper, group=True)

@@ -4,11 +4,14 @@ Sources are the release's pristine files and those in `/member`, which win; neit
 Node name, cookie, Mnesia folder and log folder are always the container's.
 """
 
+import contextlib
 import os
 import re
+import stat
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from member_entrypoint import terms
+from member_entrypoint import terms, users
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.release import Places, Release
 from member_entrypoint.settings import Settings, is_cookie
@@ -30,30 +33,57 @@ _OURS = re.compile(
 _COMMENT = re.compile(r"""^((?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^#'"\\])*)(#.*)$""")
 
 
-def write(release: Release, places: Places, settings: Settings, node: str) -> None:
-    """Render all configuration of `release` for `node` into its run-time `etc`.
+def render(release: Release, places: Places, settings: Settings, node: str) -> dict[str, bytes]:
+    """Return all configuration files of `release` for `node`, by name; nothing is written.
 
     The same input gives the same files, however often. Raises `ConfigurationError` naming file and
-    reason where one cannot be read or written.
+    reason where one cannot be read.
     """
-    for folder in (places.data, places.log, os.path.join(places.run, "var/lock/ctl"), release.etc):
-        _make_folder(os.path.realpath(folder))
-    for stale in (release.status_file, release.pid_file):
-        _remove(stale)
-    names = _names(release.pristine, places.member)
-    for name in names:
+    files = {}
+    for name in _names(release.pristine, places.member):
         source = _source(release, places, name)
         if name == "vm.args":
             text = vm_args(_text(source), settings.node_type, node, settings.cluster_cookie)
             content = text.encode()
         elif name == "app.config":
-            content = app_config(_text(source), places.mnesia(node), places.log).encode()
+            content = app_config(_text(source), places.mnesia(node), places.log_now).encode()
         else:
             content = _read(source)
+        files[name] = content
+    return files
+
+
+def write(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
+    """Write `files` into the run-time `etc`, and make the folders that the server needs.
+
+    Nothing is left of an earlier life. Raises `ConfigurationError`.
+    """
+    for folder in (places.data, os.path.join(places.run, "var/lock/ctl"), release.etc):
+        _make_folder(os.path.realpath(folder))
+    _choose_log_folder(places)
+    for stale in (release.status_file, release.pid_file):
+        _remove(stale)
+    for name, content in files.items():
         _write(os.path.join(release.etc, name), content)
-    for name in set(os.listdir(release.etc)).difference(names):
+    for name in set(os.listdir(release.etc)).difference(files):
         _remove(os.path.join(release.etc, name))
-    _add_hosts(os.path.join(places.member, "hosts"), places.hosts)
+
+
+def _choose_log_folder(places: Places) -> None:
+    """Have the server log where operators look; where that cannot be written, beside `etc`."""
+    with contextlib.suppress(OSError):
+        os.makedirs(places.log, exist_ok=True)
+    usable = users.can_write(places.log)
+    if os.path.islink(places.log_now) and not usable:
+        _remove(places.log_now)
+    if not os.path.lexists(places.log_now):
+        try:
+            if usable:
+                os.symlink(places.log, places.log_now)
+            else:
+                os.mkdir(places.log_now)
+        except OSError as error:
+            raise unusable(places.log_now, "made", error) from None
 
 
 def vm_args(text: str, node_type: str, node: str, cookie: str | None) -> str:
@@ -138,13 +168,18 @@ class Cets(NamedTuple):
     node_list: str
 
 
-def cets(release: Release, places: Places, settings: Settings) -> Cets | None:
+def cets(
+    release: Release, places: Places, settings: Settings, *, rendered: bool = False
+) -> Cets | None:
     """Return what the server's configuration says of CETS, None where it does not use it.
 
-    A file that is no TOML is left to the server, which says what is wrong. Source: MongooseIM's
+    That is the file `rendered` into its run-time `etc`, or the one that will be. A file that is no
+    TOML is left to the server, which says what is wrong. Source: MongooseIM's
     documentation, "Internal Databases".
     """
-    path = settings.ejabberd_config_path or _source(release, places, "mongooseim.toml")
+    name = "mongooseim.toml"
+    ours = os.path.join(release.etc, name) if rendered else _source(release, places, name)
+    path = settings.ejabberd_config_path or ours
     if (settings.mongooseim_config_format or "toml") != "toml" or not os.path.isfile(path):
         return None
     content = _read(path)
@@ -176,7 +211,14 @@ def _names(pristine: str, member: str) -> list[str]:
 
 
 def _exists(folder: str, name: str) -> bool:
-    return os.path.isfile(os.path.join(folder, name))
+    """Tell whether there is such a file; that this user may not know is an error."""
+    path = os.path.join(folder, name)
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unusable(path, "read", error) from None
 
 
 def _source(release: Release, places: Places, name: str) -> str:
@@ -230,14 +272,20 @@ def _make_folder(path: str) -> None:
         raise unusable(path, "made", error) from None
 
 
-def _add_hosts(source: str, target: str) -> None:
-    """Add the operator's lines to the hosts file, those that are not there yet."""
-    if not os.path.isfile(source):
+def add_hosts(places: Places) -> None:
+    """Add the operator's lines to the hosts file, those that say what it does not say yet.
+
+    Raises `ConfigurationError`; who may not write there can have the same said by Docker.
+    """
+    source, target = os.path.join(places.member, "hosts"), places.hosts
+    if not _exists(places.member, "hosts"):
         return
     have = _text(target) if os.path.exists(target) else ""
     lines = have.splitlines()
+    known = {entry for line in lines for entry in _hosts_entries(line)}
     new = [line for line in _text(source).splitlines() if line.strip() and line not in lines]
-    if not new:
+    new = [line for line in new if not (_hosts_entries(line) and _hosts_entries(line) <= known)]
+    if not any(map(_hosts_entries, new)):
         return
     text = ("" if have.endswith("\n") or not have else "\n") + "\n".join(new) + "\n"
     try:
@@ -249,13 +297,23 @@ def _add_hosts(source: str, target: str) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise unusable(target, "written", error) from None
+        raise ConfigurationError(
+            f"{target} cannot be written ({error.strerror}; {users.whoami()}), and {source} has "
+            "lines for it; give them by docker run --add-host, extra_hosts in Compose, or "
+            "hostAliases in Kubernetes"
+        ) from None
+
+
+def _hosts_entries(line: str) -> set[tuple[str, str]]:
+    """Return what a line of a hosts file says: pairs of address and name."""
+    address, *names = line.partition("#")[0].split() or [""]
+    return {(address, name) for name in names}
 
 
 def unusable(path: str, what: str, error: Exception) -> ConfigurationError:
     """Return the error that says that a file cannot be `what` (read, written), and what to do."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return ConfigurationError(
-        f"{path} cannot be {what} ({reason}); the member needs /run, /var/lib/mongooseim and "
-        "/var/log/mongooseim writable, and its configuration readable"
+        f"{path} cannot be {what} ({reason}; {users.whoami()}); the member needs /run and "
+        "/var/lib/mongooseim writable, and its configuration readable"
     )

@@ -2,7 +2,8 @@
 
 `member-entrypoint health live` and `health ready` run every few seconds, each a process of its own
 that ends at once. So this imports next to nothing: `signal`, `socket` and `typing` would each take
-half as long as the interpreter takes to start, hence the modules in C below the first two.
+half as long as the interpreter takes to start, hence the modules in C below the first two, and no
+`typing.TYPE_CHECKING`.
 
 Live means: a new start of the container would mend nothing. A member that waits, boots, joins or
 stops is live; PID 1 sees to the deadlines of all that. Ready means: clients may come.
@@ -13,9 +14,12 @@ import _socket
 import os
 import struct
 import sys
-from collections.abc import Callable
 
 from member_entrypoint import state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 QUESTIONS = ("live", "ready")
 WRONG_ARGUMENTS = 78
@@ -27,8 +31,6 @@ PORT_PLEASE2_REQ, PORT2_RESP = b"z", b"w"
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLMSG_DONE = 4, 20, 3
 NLM_F_REQUEST_DUMP = 0x301
 TCP_LISTEN = 10
-
-Ask = Callable[[str, str, str], str]
 
 
 def main() -> int:
@@ -46,7 +48,7 @@ def main() -> int:
     return 1 if why_not else 0
 
 
-def examine(root: str, ask: Ask | None = None) -> tuple[str, str, str]:
+def examine(root: str, ask: "Callable[..., str] | None" = None) -> tuple[str, str, str]:
     """Return the state of the member, why it is not live and why it is not ready.
 
     A reason is empty where there is none. `ask` says what is wrong with the node itself; it is
@@ -59,9 +61,7 @@ def examine(root: str, ask: Ask | None = None) -> tuple[str, str, str]:
         return now, wrong, wrong or why_not_ready(now)
     wrong = (ask or whats_wrong_with_node)(*notes["node"])
     port = notes["port"][0]
-    excluded = [
-        state.read(os.path.join(root, path)) for path in (state.PARTITION_FILE, state.LEFT_FILE)
-    ]
+    excluded = (state.reason(root, path) for path in (state.PARTITION_FILE, state.LEFT_FILE))
     missing = "" if listens(int(port)) else f"nothing listens on port {port} (HEALTH_PORT)"
     return now, wrong, wrong or why_not_ready(now, *excluded, missing)
 

@@ -6,6 +6,7 @@ does, and when there are too many the oldest goes.
 """
 
 import os
+import re
 import selectors
 import socket
 import sys
@@ -19,7 +20,7 @@ from member_entrypoint.log import Log
 MOST_CLIENTS = 64
 CLIENT_TIMEOUT = 5.0
 LONGEST_REQUEST = 8192
-BIND_AGAIN = 5.0
+LISTEN_AGAIN = 2.0
 NODE_ANSWER_AGE = 1.0
 TEXT = "text/plain; charset=utf-8"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -50,7 +51,7 @@ class Node:
         return wrong
 
 
-def answer(path: str, root: str, ask: health.Ask) -> Answer:
+def answer(path: str, root: str, ask: Callable[..., str]) -> Answer:
     """Return the answer to a GET of `path`."""
     if path not in {"/live", "/ready", "/metrics"}:
         return Answer("404 Not Found", "/live, /ready and /metrics are here\n")
@@ -75,7 +76,7 @@ def metrics(root: str, now: str, *, live: bool, ready: bool) -> str:
     add("ready", "gauge", "Whether /ready says yes.", ("", ready))
     states = [(f'{{state="{each}"}}', float(each == now)) for each in state.STATES]
     add("state", "gauge", "Where the member is in its life: 1 for that state.", *states)
-    partitioned = bool(state.read(os.path.join(root, state.PARTITION_FILE)))
+    partitioned = bool(state.reason(root, state.PARTITION_FILE))
     add("partitioned", "gauge", "Whether it lost in a partition.", ("", partitioned))
     notes = state.processes(root)
     pid, when = notes.get("vm", ("0", ""))
@@ -125,38 +126,27 @@ class Client:
         self.connection = connection
         self.until = time.monotonic() + CLIENT_TIMEOUT
         self._said = b""
-        self._to_tell: bytes | None = None
+        self._to_tell = b""
 
     def go_on(self, get: Callable[[str], Answer]) -> int:
         """Read or write what can be; return which of the two to wait for, 0 when it is over."""
         try:
             if self._to_tell:
-                self._tell()
-            else:
-                self._hear(get)
+                self._to_tell = self._to_tell[self.connection.send(self._to_tell) :]
+                return selectors.EVENT_WRITE if self._to_tell else 0
+            data = self.connection.recv(LONGEST_REQUEST)
         except BlockingIOError:
-            return selectors.EVENT_READ
-        except (OSError, EOFError):
+            return selectors.EVENT_WRITE if self._to_tell else selectors.EVENT_READ
+        except OSError:
             return 0
-        return selectors.EVENT_WRITE if self._to_tell else selectors.EVENT_READ
-
-    def _hear(self, get: Callable[[str], Answer]) -> None:
-        data = self.connection.recv(LONGEST_REQUEST)
-        if not data:
-            raise EOFError
-        if self._to_tell is not None:
-            # Told already. Reading on keeps what it sends from cutting off what it was told.
-            return
         self._said += data
-        if b"\r\n\r\n" in self._said or b"\n\n" in self._said or len(self._said) > LONGEST_REQUEST:
-            self._to_tell = respond(self._said, get)
-            self.until = time.monotonic() + CLIENT_TIMEOUT
-
-    def _tell(self) -> None:
-        assert self._to_tell is not None  # noqa: S101 - for mypy
-        self._to_tell = self._to_tell[self.connection.send(self._to_tell) :]
-        if not self._to_tell:
-            self.connection.shutdown(socket.SHUT_WR)
+        if not data:
+            return 0
+        if not re.search(rb"\r?\n\r?\n", self._said) and len(self._said) < LONGEST_REQUEST:
+            return selectors.EVENT_READ
+        self._to_tell = respond(self._said, get)
+        self.until = time.monotonic() + CLIENT_TIMEOUT
+        return selectors.EVENT_WRITE
 
 
 def serve(listener: socket.socket, get: Callable[[str], Answer]) -> None:
@@ -164,77 +154,78 @@ def serve(listener: socket.socket, get: Callable[[str], Answer]) -> None:
     selector = selectors.DefaultSelector()
     listener.settimeout(0)
     selector.register(listener, selectors.EVENT_READ)
-    clients: dict[int, Client] = {}
+    clients: list[Client] = []
 
-    def drop(number: int) -> None:
-        connection = clients.pop(number).connection
-        selector.unregister(connection)
-        connection.close()
+    def drop(client: Client) -> None:
+        clients.remove(client)
+        selector.unregister(client.connection)
+        client.connection.close()
 
     while True:
-        first = min((client.until for client in clients.values()), default=None)
+        first = min((client.until for client in clients), default=None)
         ready = selector.select(None if first is None else max(0.0, first - time.monotonic()))
         for key, _ in ready:
-            if key.fileobj is listener:
-                if len(clients) >= MOST_CLIENTS:
-                    drop(next(iter(clients)))
-                _accept(listener, selector, clients)
-            elif key.fd in clients:
-                wanted = clients[key.fd].go_on(get)
+            if key.data in clients:
+                wanted = key.data.go_on(get)
                 if wanted:
-                    selector.modify(key.fileobj, wanted)
+                    selector.modify(key.fileobj, wanted, key.data)
                 else:
-                    drop(key.fd)
+                    drop(key.data)
+            elif key.fileobj is listener:
+                if len(clients) >= MOST_CLIENTS:
+                    drop(clients[0])
+                if client := _accept(listener):
+                    clients.append(client)
+                    selector.register(client.connection, selectors.EVENT_READ, client)
         now = time.monotonic()
-        for number in [number for number, client in clients.items() if client.until <= now]:
-            drop(number)
+        for client in [client for client in clients if client.until <= now]:
+            drop(client)
 
 
-def _accept(
-    listener: socket.socket, selector: selectors.BaseSelector, clients: dict[int, Client]
-) -> None:
+def _accept(listener: socket.socket) -> Client | None:
     try:
         connection, _ = listener.accept()
     except OSError:
         # It has gone already; or the system is short of something, which a moment may mend.
         time.sleep(0.01)
-        return
+        return None
     connection.settimeout(0)
-    clients[connection.fileno()] = Client(connection)
-    selector.register(connection, selectors.EVENT_READ)
+    return Client(connection)
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket that listens on `port` for IPv6 and IPv4, as far as there are; or OSError."""
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
+def listen(port: int, log: Log) -> socket.socket:
+    """Return a socket that listens on `port`, for IPv6 and IPv4 as far as there are.
 
-
-def main() -> int:
-    """Answer, after the pause (seconds) that is our argument; wait for a port that is taken."""
-    time.sleep(float(sys.argv[1]))
-    options = settings.read(settings.environment())
-    port = options.health_http_port
-    if port is None:
-        return 0
-    log = Log(options.log_format, options.log_level)
+    Where the port is taken, this is said once, and it is tried until it is free.
+    """
     said = False
     while True:
         try:
-            listener = listen(port)
-            break
+            if socket.has_dualstack_ipv6():
+                found = socket.create_server(
+                    ("", port), family=socket.AF_INET6, dualstack_ipv6=True
+                )
+            else:
+                found = socket.create_server(("", port))
         except OSError as error:
             if not said:
-                log.error(
-                    f"probes get no answer on port {port} (HEALTH_HTTP_PORT): it cannot be "
-                    "listened on; trying on",
-                    reason=error.strerror,
-                )
+                text = f"probes get no answer on port {port} (HEALTH_HTTP_PORT), trying on"
+                log.error(text, reason=error.strerror)
             said = True
-            time.sleep(BIND_AGAIN)
-    if said:
-        log.info(f"probes get their answers on port {port} (HEALTH_HTTP_PORT) now")
+            time.sleep(LISTEN_AGAIN)
+        else:
+            if said:
+                log.info(f"probes get their answers on port {port} (HEALTH_HTTP_PORT) now")
+            return found
+
+
+def main() -> int:
+    """Answer, after the pause (seconds) that is our argument."""
+    time.sleep(float(sys.argv[1]))
+    options = settings.read(settings.environment())
+    if options.health_http_port is None:
+        return 0
+    listener = listen(options.health_http_port, Log(options.log_format, options.log_level))
     node = Node()
     serve(listener, lambda path: answer(path, options.root, node.whats_wrong))
     return 0

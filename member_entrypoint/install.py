@@ -8,6 +8,7 @@ release that counts, since a folder that an image brought cannot be renamed (ove
 
 import os
 import posixpath
+import re
 import shutil
 import sys
 import tarfile
@@ -18,6 +19,9 @@ from member_entrypoint.errors import ConfigurationError, EntrypointError
 
 TOP = "mongooseim"
 OF_THE_MEMBER = "mongooseim-member-"
+AS_MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "as-member.sh")
+SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
+READ_AND_RUN = 0o500
 
 
 def install(
@@ -36,12 +40,14 @@ def install(
         os.makedirs(unpacking)
         _unpack(tarball, unpacking)
         unpacked = os.path.join(unpacking, TOP)
-        release.find(unpacked)
+        found = release.find(unpacked)
+        for program in (found.start_script, found.control_script):
+            _run_as_member(program)
         os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, release.PRISTINE))
         for folder, target in (
             ("etc", os.path.join(later.run, "etc")),
             ("var", os.path.join(later.run, "var")),
-            ("log", later.log),
+            ("log", later.log_now),
         ):
             shutil.rmtree(os.path.join(unpacked, folder), ignore_errors=True)
             os.symlink(target, os.path.join(unpacked, folder))
@@ -101,9 +107,27 @@ def _unpack(tarball: str, folder: str) -> None:
                 raise ConfigurationError(
                     f"{tarball} is not a release to be trusted: its entry {entry.name!r} {reason}"
                 )
+        for entry in members:
+            # Everybody may read and run what its owner may: the member's user is not its owner.
+            entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
+            shared = entry.mode & READ_AND_RUN
+            entry.mode |= shared >> 3 | shared >> 6
         # Checked above. Not every Python that we run on has the filters of tarfile (PEP 706).
         options = {"filter": "fully_trusted"} if hasattr(tarfile, "data_filter") else {}
         archive.extractall(folder, members, **options)  # type: ignore[arg-type] # noqa: S202
+
+
+def _run_as_member(program: str) -> None:
+    """Have one of the release's shell scripts read `as-member.sh` first; see there.
+
+    A line after the first, so that nothing else of the script counts: not what it calls, nor how
+    it finds out where it is.
+    """
+    with open(program, "rb") as file:
+        first, rest = file.readline(), file.read()
+    if SHELL.match(first):
+        with open(program, "wb") as file:
+            file.write(first + f"[ ! -r {AS_MEMBER} ] || . {AS_MEMBER}\n".encode() + rest)
 
 
 def _refused(entry: tarfile.TarInfo, links: set[str]) -> str:

@@ -38,18 +38,20 @@ def describe(
     full_name: Callable[[str, release.Places], str | None],
     *,
     with_role: bool = True,
+    rendered: bool = False,
 ) -> Member:
     """Return the member that `environment` and this machine's host name describe.
 
     Raises `ConfigurationError`. Nothing is written. Without a role, the node need not know whom it
-    would join.
+    would join. `rendered` says that the run-time configuration is there already; the files that it
+    was made of need not be readable any more.
     """
     options = settings.read(environment)
     places = release.Places(options.root)
     kernel_host = os.uname().nodename
     name = node.own_node(options, kernel_host, lambda host: full_name(host, places))
     installed = release.find(places.release)
-    cets = configuration.cets(installed, places, options)
+    cets = configuration.cets(installed, places, options, rendered=rendered)
     joins = with_role and not (cets and cets.only)
     role = node.role(options, kernel_host, name) if joins else node.Role(None, primary=False)
     log = Log(options.log_format, options.log_level)

@@ -51,6 +51,11 @@ class Places(NamedTuple):
         return os.path.join(self.root, "var/log/mongooseim")
 
     @property
+    def log_now(self) -> str:
+        """Where the server logs in this run of the container: a link to `log`, or a folder."""
+        return os.path.join(self.run, "log")
+
+    @property
     def run(self) -> str:
         """What lives as long as one run of the container: rendered files, status, locks."""
         return os.path.join(self.root, "run/mongooseim")
@@ -74,6 +79,11 @@ class Places(NamedTuple):
     def hosts(self) -> str:
         """The hosts file."""
         return os.path.join(self.root, "etc/hosts")
+
+    @property
+    def passwd(self) -> str:
+        """The users that the image knows."""
+        return os.path.join(self.root, "etc/passwd")
 
     @property
     def resolv_conf(self) -> str:

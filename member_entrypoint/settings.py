@@ -305,6 +305,11 @@ def _contradictions(settings: Settings) -> list[str]:
                 f"{name} is {value!r}, a short name, but NODE_TYPE is 'name'; "
                 "allowed: a fully qualified host name or an IP address, or NODE_TYPE=sname"
             )
+    if settings.health_http_port is not None and settings.health_http_port == settings.health_port:
+        errors.append(
+            f"HEALTH_HTTP_PORT is {settings.health_http_port}, which is the server's HEALTH_PORT; "
+            "allowed: a port that the server does not use"
+        )
     if bool(settings.discovery_name) != bool(settings.discovery_file):
         errors.append(
             f"DISCOVERY_NAME is {settings.discovery_name!r} and DISCOVERY_FILE is "

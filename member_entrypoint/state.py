@@ -75,6 +75,12 @@ def read(path: str) -> str:
         os.close(descriptor)
 
 
+def reason(root: str, name: str) -> str:
+    """Return, in one line, what a note gives as a reason; empty only if there is no such note."""
+    path = os.path.join(root, name)
+    return " ".join(read(path).split()) or (f"{path} is there" if os.path.lexists(path) else "")
+
+
 def process(pid: str) -> list[str]:
     """Return what /proc/PID/stat says from the state on (the third field); empty for no process."""
     return read(f"/proc/{pid}/stat").rpartition(")")[2].split()

@@ -170,12 +170,14 @@ class Supervisor:
         """End every process that descends from us.
 
         Each is told to end (SIGTERM), waited for until `deadline`, then killed. One that cannot be
-        killed does not hold us up for longer than a moment. The ends of our own children can be
+        killed does not hold us up for longer than a moment, one of another user (left by
+        `docker exec` of root: it goes with PID 1) not at all. The ends of our own children can be
         had from `wait` afterwards, and no `on_end` is called for them; signals that come meanwhile
         are kept in `passed_over`.
         """
         self._on_end.clear()
         told: set[tuple[int, float]] = set()
+        others: set[tuple[int, float]] = set()
         give_up = max(deadline, time.monotonic()) + AFTER_KILL
         while self._reap() is not Children.NONE:
             now = time.monotonic()
@@ -186,11 +188,15 @@ class Supervisor:
                 pause = KILL_AGAIN
             else:
                 # Parents first: a script must not go on to its next command when this one dies.
-                for process in _descendants():
+                left = _descendants()
+                for process in left:
                     if process not in told:
                         told.add(process)
-                        _send(signal.SIGTERM, process[0])
+                        if not _send(signal.SIGTERM, process[0]):
+                            others.add(process)
                         _send(signal.SIGCONT, process[0])
+                if left and others.issuperset(left):
+                    return
                 pause = min(LOOK_AGAIN, deadline - now)
             # One that is not our own child sends us no SIGCHLD when it ends: look again.
             came = _next_signal(now + pause)
@@ -240,15 +246,18 @@ def _next_signal(deadline: float | None) -> int | None:
     return number
 
 
-def _send(number: int, pid: int, *, group: bool = False) -> None:
-    """Send a signal; that the receiver is gone, or another user's, is no error."""
+def _send(number: int, pid: int, *, group: bool = False) -> bool:
+    """Send a signal; tell whether we may. That the receiver is gone is no error."""
     try:
         if group:
             os.killpg(pid, number)
         else:
             os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return True
 
 
 def signal_name(number: int) -> str:

@@ -12,7 +12,7 @@ import contextlib
 import sys
 import time
 
-from member_entrypoint import member, settings
+from member_entrypoint import member, settings, users
 from member_entrypoint.cluster import (
     Marker,
     Plan,
@@ -88,6 +88,8 @@ def settle(mine: Member, deadline: float) -> None:
 
     Raises `StartError` or `ClusteringError`; the VM must then be stopped.
     """
+    for warning in users.warnings(mine.places):
+        mine.log.warning(warning)
     plan = decide(member.facts(mine))
     target = mine.role.target or ""
     if plan is Plan.FOUND:
@@ -213,7 +215,7 @@ def main() -> int:
         elif task == "full-name":
             sys.stdout.write(member.full_name(arguments[0], places) or "")
         else:
-            mine = member.describe(environment, member.full_name)
+            mine = member.describe(environment, member.full_name, rendered=True)
             time.sleep(float(arguments[0]) if arguments else 0.0)
             TASKS[task](mine, float(number))
     except EntrypointError as error:

@@ -6,6 +6,7 @@ The tools run before any virtual environment exists: standard library only.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -138,6 +139,16 @@ def wait_for(condition: Callable[[], bool], *, timeout: float, interval: float =
             return False
         time.sleep(interval)
     return True
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Keep processes, as of a parallel run of the tests, from building the same thing at once."""
+    folder = ROOT / ".cache"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def ended(main: Callable[[], None]) -> int:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import base_images  # noqa: E402 - tools are scripts, found through the path
 import engine  # noqa: E402
-from console import run  # noqa: E402
+from console import one_at_a_time, run  # noqa: E402
 from containers import Cluster, docker, remove_leftovers  # noqa: E402
 from sources import BRANCH, SAMPLE_SERVER, make_repository  # noqa: E402
 
@@ -62,11 +62,12 @@ def docker_engine() -> None:
 @pytest.fixture(scope="session")
 def builder_image(docker_engine: None) -> str:  # noqa: ARG001 - for its effect
     """Build the builder image from the sources as they are; return its name."""
-    return _build_image(
-        BUILDER_IMAGE,
-        "Dockerfile.builder",
-        f"ERLANG_IMAGE={base_images.ensure(base_images.BUILDER)}",
-    )
+    with one_at_a_time():
+        return _build_image(
+            BUILDER_IMAGE,
+            "Dockerfile.builder",
+            f"ERLANG_IMAGE={base_images.ensure(base_images.BUILDER)}",
+        )
 
 
 @pytest.fixture(scope="session")
@@ -76,34 +77,36 @@ def sample_tarball(builder_image: str) -> Path:
     image = docker("image", "inspect", "--format={{.Id}}", builder_image)
     key = hashlib.sha256(f"{image} {_digest(SAMPLE_SERVER)}".encode()).hexdigest()[:16]
     tarball = tarballs / f"{key}.tar.gz"
-    if not tarball.exists():
-        shutil.rmtree(tarballs, ignore_errors=True)
-        tarballs.mkdir(parents=True)
-        source = CACHE / "source"
-        make_repository(source)
-        docker(
-            *("run", "--rm", f"--volume={source}:/source:ro", f"--volume={tarballs}:/builds"),
-            *(f"--env=TARBALL_NAME={key}", builder_image),
-            *("/build.sh", "sample", "file:///source", BRANCH),
-            timeout=BUILD_TIMEOUT,
-        )
+    with one_at_a_time():
+        if not tarball.exists():
+            shutil.rmtree(tarballs, ignore_errors=True)
+            tarballs.mkdir(parents=True)
+            source = CACHE / "source"
+            make_repository(source)
+            docker(
+                *("run", "--rm", f"--volume={source}:/source:ro", f"--volume={tarballs}:/builds"),
+                *(f"--env=TARBALL_NAME={key}", builder_image),
+                *("/build.sh", "sample", "file:///source", BRANCH),
+                timeout=BUILD_TIMEOUT,
+            )
     return tarball
 
 
 @pytest.fixture(scope="session")
-def member_image(sample_tarball: Path) -> Iterator[str]:
+def member_image(sample_tarball: Path) -> str:
     """Build the member image with the sample server in it; return its name."""
-    TARBALL.parent.mkdir(exist_ok=True)
-    shutil.copyfile(sample_tarball, TARBALL)
-    try:
-        yield _build_image(
-            MEMBER_IMAGE,
-            "Dockerfile.member",
-            f"BASE_IMAGE={base_images.ensure(base_images.MEMBER)}",
-            f"TARBALL={TARBALL.relative_to(ROOT)}",
-        )
-    finally:
-        TARBALL.unlink()
+    with one_at_a_time():
+        TARBALL.parent.mkdir(exist_ok=True)
+        shutil.copyfile(sample_tarball, TARBALL)
+        try:
+            return _build_image(
+                MEMBER_IMAGE,
+                "Dockerfile.member",
+                f"BASE_IMAGE={base_images.ensure(base_images.MEMBER)}",
+                f"TARBALL={TARBALL.relative_to(ROOT)}",
+            )
+        finally:
+            TARBALL.unlink()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import base_images
 import pytest
-from console import run
+from console import one_at_a_time, run
 from containers import OWNER_LABEL, Cluster, Container, docker_result
 from sources import BRANCH, ENVIRONMENT, make_repository
 
@@ -154,8 +154,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def git_server_image(docker_engine: None) -> str:  # noqa: ARG001 - for its effect
     """Build an image with servers for git over http and ssh; return its name."""
     name = "mimtest-git-server"
-    dockerfile = GIT_SERVER.format(base=base_images.ensure(base_images.MEMBER))
-    done = docker_result("build", f"--tag={name}", "-", stdin=dockerfile, timeout=900)
+    with one_at_a_time():
+        dockerfile = GIT_SERVER.format(base=base_images.ensure(base_images.MEMBER))
+        done = docker_result("build", f"--tag={name}", "-", stdin=dockerfile, timeout=900)
     assert done.returncode == 0, done
     return name
 

@@ -41,8 +41,16 @@ def pairs(members: Sequence[Container]) -> Iterator[tuple[Container, Container]]
 
 
 def loses(member: Container) -> bool:
-    """Tell whether a member is not ready because it is on the losing side."""
-    return member.exec("test", "-e", "/run/mongooseim/partition").returncode == 0
+    """Tell whether a member is not ready because it is on the losing side, and for no other."""
+    done = member.exec("member-entrypoint", "health", "ready")
+    loses = "on the losing side of a partition" in done.stdout
+    assert done.returncode == (1 if loses else 0), done
+    return loses
+
+
+def is_ready(member: Container) -> bool:
+    """Tell whether a probe is told that clients may come."""
+    return member.exec("member-entrypoint", "health", "ready").returncode == 0
 
 
 def test_a_partition_is_noticed_and_ends_when_the_loser_starts_anew(
@@ -72,7 +80,8 @@ def test_a_partition_is_noticed_and_ends_when_the_loser_starts_anew(
     for winner in members[:LOSER]:
         winner.wait_for_log(f"{node_of(winner)} and {node_of(loser)} run together again")
     assert_one_cluster(members, "majority")
-    assert [loses(member) for member in members] == [False, False, False]
+    for member in members:
+        member.wait_for(lambda member=member: is_ready(member), what="readiness")  # type: ignore[misc]
 
 
 def test_the_minority_starts_anew_by_itself_if_told_to(cluster: Cluster, tmp_path: Path) -> None:
@@ -88,7 +97,7 @@ def test_the_minority_starts_anew_by_itself_if_told_to(cluster: Cluster, tmp_pat
         one.hear_again(other)
     loser.wait_for_log(f"{node_of(loser)} starts anew, as PARTITION_POLICY=restart-minority says")
     assert_one_cluster(members, "majority")
-    loser.wait_for(lambda: not loses(loser), what="end of the partition")
+    loser.wait_for(lambda: is_ready(loser), what="readiness")
     assert [member.logs().count("Exec: ") for member in members] == [1, 1, 2]
 
 
@@ -99,13 +108,14 @@ def test_a_container_taken_out_of_its_network_is_on_the_losing_side(
     members = start(cluster, tmp_path, RESTART)
     loser = members[LOSER]
     loser.disconnect(cluster.network)
-    loser.wait_for(lambda: loses(loser), what="partition")
+    loser.wait_for_log("this side loses, so this node is not ready")
+    assert loses(loser)
     for winner in members[:LOSER]:
         winner.wait_for_log(f"{node_of(winner)} goes on without {node_of(loser)}")
     write(members[0], "majority")
     loser.connect(cluster.network, aliases=[loser.host])
     assert_one_cluster(members, "majority")
-    loser.wait_for(lambda: not loses(loser), what="end of the partition")
+    loser.wait_for(lambda: is_ready(loser), what="readiness")
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -217,6 +217,8 @@ def test_a_node_without_its_cluster_is_not_ready(
     file.write_text("one of three sees nobody\n")
     assert probe("ready") == (1, "one of three sees nobody\n")
     assert probe("live")[0] == 0
+    file.write_text("")
+    assert probe("ready")[0] == 1
     file.unlink()
     assert probe("ready")[0] == 0
 
@@ -318,7 +320,8 @@ def test_a_probe_imports_next_to_nothing(machine: Machine) -> None:
     assert "member_entrypoint.health" in words
     ours = {word for word in words if word.startswith("member_entrypoint.")}
     assert ours == {"member_entrypoint.health", "member_entrypoint.state"}
-    assert not {"typing", "socket", "signal", "structlog", "psutil", "dns"} & set(words)
+    heavy = {"collections", "typing", "socket", "signal", "structlog", "psutil", "dns"}
+    assert not heavy & set(words)
 
 
 class Reply(NamedTuple):
@@ -468,7 +471,7 @@ def test_http_slow_and_garbage_clients_keep_nobody_else_waiting(
             assert clients[-3].recv(1000) == b""
         with socket.create_connection((LOOPBACK, web.port), DEADLINE) as client:
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-                client.sendall(b"x" * 100_000)
+                client.sendall(b"x" * health_http.LONGEST_REQUEST)
             assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
     assert web.ask("/live").status == 200
     assert helper(running) == pid
@@ -495,15 +498,14 @@ def test_http_a_helper_that_dies_is_started_anew(
     assert "vm ends, told 1 times" in running.output() or not serves
 
 
-def test_http_a_port_that_is_taken_is_said_once(machine: Machine, host: Host, web: Http) -> None:
-    """The server does not depend on it; when the port is free, it is taken."""
+def test_http_a_port_that_is_taken_ends_no_server(machine: Machine, host: Host, web: Http) -> None:
+    """It is said; when the port is free, it is taken."""
     with socket.create_server((LOOPBACK, web.port)):
         environment = host.environment(HEALTH_HTTP_PORT=str(web.port))
         running = machine.start(PLAIN, environment=environment)
-        running.wait_for_output(f"port {web.port} (HEALTH_HTTP_PORT): it cannot be listened on")
+        running.wait_for_output(f"no answer on port {web.port} (HEALTH_HTTP_PORT)")
         running.wait_for_output("MongooseIM started")
     web.eventually("/ready", 200)
-    assert running.output().count("cannot be listened on") == 1
     running.send(signal.SIGTERM)
     assert running.wait() == 0
 
@@ -534,7 +536,10 @@ def test_http_goes_on_when_the_vm_is_started_anew(machine: Machine, host: Host, 
             running = machine.start(PLAIN, environment=environment)
             running.wait_for_output("vm is up")
             web.eventually("/live", 200)
+            partition = root / state.PARTITION_FILE
+            partition.write_text("in the first life\n")
             running.wait_for_output("starting MongooseIM anew, to join from there")
+            eventually(lambda: not partition.exists(), "the second life begins without it")
             assert web.eventually("/ready", 503).body
             assert web.ask("/live").status == 200
             running.send(signal.SIGTERM)
@@ -551,6 +556,23 @@ def test_http_costs_nothing_when_it_is_not_asked_for(
     running = serving(machine, host, probe)
     eventually(lambda: len(children_of(running.pid)) == 1, "only the VM is left")
     assert children_of(running.pid) == [vm(running)]
+    running.send(signal.SIGTERM)
+    assert running.wait() == 0
+    assert "answers probes" not in running.output()
+
+
+def test_http_nobody_takes_the_place_of_a_helper_that_a_stop_has_ended(
+    machine: Machine, host: Host, web: Http
+) -> None:
+    """All is killed when STOP_TIMEOUT is over, and stays so."""
+    variables = {"HEALTH_HTTP_PORT": str(web.port), "STOP_TIMEOUT": "0.5"}
+    running = machine.start(PLAIN, environment={**host.environment("deaf"), **variables})
+    web.eventually("/ready", 200)
+    running.send(signal.SIGTERM)
+    assert running.wait() == 137
+    assert "starting it anew" not in running.output()
+    with pytest.raises(OSError, match="refused"):
+        web.ask("/live")
 
 
 def test_http_leaves_nobody_behind_when_the_start_fails(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from member_entrypoint import health, health_http, state
+from member_entrypoint.log import Log
 from member_entrypoint.release import Places, Release
 
 if TYPE_CHECKING:
@@ -281,3 +282,17 @@ def test_a_node_is_asked_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) 
     assert len(asked) == 1
     node.whats_wrong("b", "tcp", "1")
     assert len(asked) == 2
+
+
+def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However long that lasts."""
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        pauses = iter([lambda: None, lambda: None, taken.close])
+        monkeypatch.setattr(health_http.time, "sleep", lambda _seconds: next(pauses)())
+        health_http.listen(port, Log()).close()
+    said = capfd.readouterr().out
+    assert said.count(f"no answer on port {port} (HEALTH_HTTP_PORT)") == 1
+    assert said.count("now") == 1

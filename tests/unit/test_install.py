@@ -2,6 +2,8 @@
 
 import io
 import os
+import stat
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -56,7 +58,7 @@ def test_a_release_is_found_where_it_was_installed(tmp_path: Path) -> None:
     assert find(places.release) == installed
     assert Path(installed.pristine, "vm.args").read_text() == "-sname x\n"
     assert os.readlink(installed.etc) == os.path.join(places.run, "etc")
-    assert os.readlink(os.path.join(places.release, "log")) == places.log
+    assert os.readlink(os.path.join(places.release, "log")) == places.log_now
     assert os.readlink(os.path.join(places.release, "var")) == os.path.join(places.run, "var")
     assert sorted(os.listdir(os.path.dirname(places.release))) == ["mongooseim", "new"]
 
@@ -88,6 +90,31 @@ def test_an_entry_that_leaves_its_folder_is_refused(
     assert not os.path.exists(places.release)
     assert os.listdir(tmp_path / "root/usr/lib") == []
     assert sorted(os.listdir(tmp_path)) == ["r.tar.gz", "root"]
+
+
+def test_the_releases_programs_become_the_members_user_first(tmp_path: Path) -> None:
+    """One line more, after the first; the rest, and what is no shell script, as it was."""
+    places = Places(str(tmp_path))
+    installed = install(tarball(tmp_path / "r.tar.gz"), "new", places, places)
+    for program in (installed.start_script, installed.control_script):
+        first, ours, *rest = Path(program).read_text().splitlines()
+        assert (first, rest) == ("#!/bin/sh", [])
+        assert os.path.exists(ours.rpartition(" . ")[2])
+        assert subprocess.run([program], check=True, capture_output=True).stdout == b""
+    assert Path(installed.erl).read_text() == "#!/bin/sh\n"
+
+
+def test_another_user_than_the_tarballs_can_read_the_release(tmp_path: Path) -> None:
+    """A release that was built with a narrow umask, for a user that is not ours."""
+    places = Places(str(tmp_path))
+    private = special("mongooseim/lib/private")
+    private.mode, private.uid = 0o600, 4321
+    program = special("mongooseim/lib/program")
+    program.mode = 0o700
+    install(tarball(tmp_path / "r.tar.gz", private, program), "new", places, places)
+    found = [os.stat(os.path.join(places.release, "lib", name)) for name in ("private", "program")]
+    assert [stat.S_IMODE(each.st_mode) for each in found] == [0o644, 0o755]
+    assert {each.st_uid for each in found} == {os.geteuid()}
 
 
 @pytest.mark.parametrize("missing", [*PROGRAMS, "releases/start_erl.data", "etc/vm.args"])

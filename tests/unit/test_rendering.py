@@ -177,7 +177,9 @@ def places(tmp_path: Path) -> Places:
 def render(places: Places, **environment: str) -> dict[str, str]:
     """Render once, and return what the server would read."""
     release = Release(places.release, "1", "1")
-    configuration.write(release, places, settings.read(environment), NODE)
+    files = configuration.render(release, places, settings.read(environment), NODE)
+    configuration.add_hosts(places)
+    configuration.write(release, places, files)
     return {entry.name: entry.read_text() for entry in Path(release.etc).iterdir()}
 
 
@@ -250,6 +252,21 @@ def test_hosts_are_added_once(places: Places) -> None:
         render(places)
     expected = "127.0.0.1 localhost\n10.0.0.1 db\n# note\n10.0.0.2 other\n"
     assert Path(places.hosts).read_text() == expected
+
+
+def test_hosts_that_docker_was_told_are_not_added_again(places: Places) -> None:
+    """So `--add-host` is the way out where the hosts file cannot be written."""
+    before = "127.0.0.1 localhost\n10.0.0.1\tdb\n10.0.0.1\tdb.local\n"
+    Path(places.hosts).write_text(before)
+    Path(places.member, "hosts").write_text("# the database\n10.0.0.1  db db.local # both\n")
+    render(places)
+    assert Path(places.hosts).read_text() == before
+
+
+def test_logs_go_where_operators_look(places: Places) -> None:
+    """The server's `log` leads to the log folder."""
+    render(places)
+    assert os.readlink(places.log_now) == places.log
 
 
 def test_what_an_earlier_life_said_of_itself_is_removed(places: Places) -> None:

@@ -139,6 +139,7 @@ def test_all_errors_are_said_at_once() -> None:
         ({"NODE_TYPE": "name", "CLUSTER_WITH": "m@a"}, "CLUSTER_WITH is 'm@a', a short name"),
         ({"DISCOVERY_NAME": "svc"}, "allowed: both or neither"),
         ({"DISCOVERY_FILE": "/run/nodes"}, "allowed: both or neither"),
+        ({"HEALTH_HTTP_PORT": "5222"}, "HEALTH_HTTP_PORT is 5222, which is the server's"),
     ],
 )
 def test_values_that_exclude_each_other_are_refused(environment: dict[str, str], said: str) -> None:

@@ -1,0 +1,177 @@
+"""Who does the member run as? Root does what only root can, then all goes on as the image's user.
+
+A container that starts as another user than root stays with it, and needs no root.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import NamedTuple
+
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.release import Places
+from member_entrypoint.settings import COOKIE_FILE
+
+NAME = "mongooseim"
+HOME_OF_ROOT = "/root"
+# CAP_CHOWN, CAP_SETGID, CAP_SETUID: capabilities(7).
+NEEDED = 1 << 0 | 1 << 6 | 1 << 7
+
+
+class User(NamedTuple):
+    """A user to run as."""
+
+    uid: int
+    gid: int
+
+
+def of_the_image(places: Places) -> User | None:
+    """Return the user of the image, as its passwd has it; None if it has none."""
+    try:
+        with open(places.passwd, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                fields = line.split(":")
+                if fields[0] == NAME:
+                    return User(int(fields[2]), int(fields[3]))
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
+def of_the_member(places: Places) -> User | None:
+    """Return the user whom the configuration that is in use belongs to: the member's.
+
+    PID 1 would be the wrong one to ask: it may be `docker run --init`, or a pod's.
+    """
+    try:
+        # Not through a link: the member could have it lead to what is root's.
+        found = os.lstat(os.path.join(places.run, "etc"))
+    except OSError:
+        return None
+    return User(found.st_uid, found.st_gid)
+
+
+def can_become(user: User) -> bool:
+    """Tell whether this process is root, and may give away its files and become `user`."""
+    return (
+        os.geteuid() == 0 != user.uid
+        and _has_capabilities()
+        and _is_mapped(user.uid, "uid_map")
+        and _is_mapped(user.gid, "gid_map")
+    )
+
+
+def _has_capabilities() -> bool:
+    with open("/proc/self/status", "rb") as file:
+        words = next(line.split() for line in file if line.startswith(b"CapEff:"))
+    return int(words[1], 16) & NEEDED == NEEDED
+
+
+def _is_mapped(number: int, table: str) -> bool:
+    """Tell whether the user namespace has a user or group of this number: user_namespaces(7)."""
+    with open(f"/proc/self/{table}", "rb") as file:
+        ranges = [[int(word) for word in line.split()] for line in file]
+    return any(first <= number < first + count for first, _, count in ranges)
+
+
+def give(folders: Iterable[str], user: User) -> Iterator[None]:
+    """Give `folders`, and all below that has another owner, to `user`; make those that miss.
+
+    Yields after each folder, so that a long way can be left. No link is followed, and a file that
+    has a second name, which may be outside, keeps its owner. What cannot be given is passed over:
+    who cannot write there finds out.
+    """
+    for top in map(os.path.realpath, folders):
+        with contextlib.suppress(OSError):
+            os.makedirs(top, exist_ok=True)
+            _give_one(top, user, None)
+        for _, below, files, folder in os.fwalk(top, follow_symlinks=False):
+            for name in (*below, *files):
+                with contextlib.suppress(OSError):
+                    _give_one(name, user, folder)
+            yield
+
+
+def _give_one(name: str, user: User, folder: int | None) -> None:
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if found.st_uid != user.uid and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
+        os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+
+
+def become(user: User, environment: MutableMapping[str, str], places: Places) -> None:
+    """Be `user` from now on, for good; `environment` becomes that of `user`.
+
+    The cookie's file is no longer named in it: it has been read, and only root may be able to. A
+    HOME that somebody has chosen stays.
+    """
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                # Or /dev/stdout cannot be opened. Docker does so for a user that it was told.
+                os.fchown(descriptor, user.uid, -1)
+    os.setgroups([group for group in os.getgroups() if group != 0])
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+    environment.update(USER=NAME, LOGNAME=NAME)
+    if environment.get("HOME", HOME_OF_ROOT) == HOME_OF_ROOT:
+        environment["HOME"] = places.run
+    environment.pop(COOKIE_FILE, None)
+
+
+def see_that_data_can_be_written(places: Places, node: str) -> None:
+    """See that this user can write the volume and, if they are there, the data of `node`.
+
+    Raises `ConfigurationError` that says who cannot write what, and what to do.
+    """
+    mnesia = places.mnesia(node)
+    paths = [places.data]
+    if os.path.isdir(mnesia):
+        paths.append(mnesia)
+        with contextlib.suppress(OSError):
+            paths += [os.path.join(mnesia, name) for name in os.listdir(mnesia)]
+    for path in paths:
+        if os.path.exists(path) and not can_write(path):
+            raise ConfigurationError(_not_writable(path))
+
+
+def can_write(path: str) -> bool:
+    """Tell whether this user can write the file, or make files in the folder, at `path`."""
+    return os.access(path, os.W_OK | os.X_OK if os.path.isdir(path) else os.W_OK)
+
+
+def warnings(places: Places) -> list[str]:
+    """Return what is not as it should be with this user, though the member runs."""
+    found = []
+    if os.geteuid() == 0 and of_the_image(places):
+        found.append(
+            f"running as root: to become {NAME} takes the capabilities CHOWN, SETGID and SETUID, "
+            "and that user in the container's user namespace; or start it with --user"
+        )
+    if not os.path.islink(places.log_now):
+        found.append(
+            f"{places.log} cannot be written ({whoami()}), so the server logs in {places.log_now}; "
+            f"give {places.log} a volume or a tmpfs"
+        )
+    return found
+
+
+def whoami() -> str:
+    """Return the numbers of the user and of all groups of this process, in words."""
+    groups = sorted({os.getegid(), *os.getgroups()})
+    return f"uid {os.geteuid()}, gid {' '.join(map(str, groups))}"
+
+
+def _not_writable(path: str) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return f"{path} is mounted read-only; the member's data need a volume that can be written"
+    found = os.stat(path)
+    uid = os.geteuid()
+    ways = ["securityContext.fsGroup in Kubernetes"]
+    ways += ["let the container have the capabilities CHOWN, SETGID and SETUID"] if uid == 0 else []
+    ways += ["start the container as root, which gives it to the member"] if uid else []
+    return (
+        f"{path} cannot be written by this container's user ({whoami()}): it belongs to uid "
+        f"{found.st_uid}, gid {found.st_gid}, with mode {stat.S_IMODE(found.st_mode):04o}; give it "
+        f"to that user (chown -R {uid} on the volume), or {', or '.join(ways)}"
+    )
