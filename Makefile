@@ -3,18 +3,20 @@
 PYTHON ?= python3
 VENV = .venv/bin
 TESTS ?= tests/unit tests/process tests/docker
+BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
 BESIDE = $(filter tests/docker%,$(TESTS))
 ALONE = $(filter-out tests/docker%,$(TESTS))
 WORKERS ?= 3
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-clean setup test lint format clean
+.PHONY: help demo demo-clean setup test bench lint format clean
 
 help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
 	@echo '                 SOURCE=REPOSITORY COMMIT=COMMIT: of this, not of the sample server'
 	@echo 'make demo-clean  remove all that the demonstration made'
 	@echo 'make test        run all the tests (TESTS=tests/unit: only these)'
+	@echo 'make bench       measure what the entrypoint costs (RUNS=15 ONLY=start,join RELEASE=TARBALL)'
 	@echo 'make lint        check style and types'
 	@echo 'make format      put the sources into style'
 	@echo 'make clean       remove what the tests made'
@@ -34,6 +36,11 @@ test: setup
 	$(if $(ALONE),$(VENV)/pytest $(ALONE))
 	$(if $(BESIDE),$(VENV)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(BESIDE))
 
+# RUNS, ONLY, RELEASE and RESULTS reach the program through the environment.
+bench:
+	@$(PYTHON) tools/setup.py programs engine images venv bench
+	@$(VENV)/python -m bench
+
 lint:
 	@$(PYTHON) tools/setup.py venv
 	$(VENV)/ruff check
@@ -49,6 +56,7 @@ format:
 
 clean:
 	-docker image rm --force mimtest-builder mimtest-member mimtest-postgresql 2>/dev/null
+	-docker image rm --force $(BENCH_IMAGES) 2>/dev/null
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
-	rm -f member/mimtest.tar.gz
+	rm -f member/mimtest-member.tar.gz
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -421,6 +421,7 @@ class Service:
         if helper is not None:
             self._supervisor.send(signal.SIGKILL, helper, group=True)
         self._mine.log.info("stopping MongooseIM", asked_by=asked_by, node=self._mine.node)
+        self._supervisor.prepare_to_end()
         ended = None
         while ended is None and time.monotonic() < deadline:
             pause = timeout if heard else TELL_AGAIN

@@ -1,9 +1,9 @@
 """Where is a name? The hosts file first, then DNS, in the order that the C library keeps.
 
-dnspython is imported only when DNS is asked.
+dnspython is imported only when DNS is asked, socket only when an address is looked at: PID 1 needs
+neither for short node names.
 """
 
-import socket
 import time
 from typing import NamedTuple
 
@@ -50,6 +50,8 @@ def look_up(name: str, places: Places, timeout: float) -> Answer:
 
 def is_address(name: str) -> bool:
     """Tell whether `name` is an IPv4 or IPv6 address."""
+    import socket
+
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, name)

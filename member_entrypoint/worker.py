@@ -3,25 +3,16 @@
 `look` runs before the VM where something has to be looked up first; `settle` runs beside it until
 the node is where it belongs. The exit status is that of the contract; 0 means: go on. Being a
 process of its own, it may block, fail or be killed at any moment, and leaves no memory behind.
+
+What only some tasks need is imported where it is used: the VM waits for `look`, and wants the CPU
+while `settle` runs beside it.
 """
 
 import contextlib
 import sys
 import time
 
-from member_entrypoint import (
-    discovery,
-    founding,
-    install,
-    joining,
-    masking,
-    member,
-    partitions,
-    peers,
-    settings,
-    state,
-    users,
-)
+from member_entrypoint import member, settings, users
 from member_entrypoint.cluster import (
     Marker,
     Plan,
@@ -46,8 +37,12 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
+    from member_entrypoint import joining
+
     joining.wait_for_addresses(mine)
     if mine.settings.discovery_file:
+        from member_entrypoint import discovery
+
         discovery.begin(mine)
     facts = member.facts(mine)
     plan = decide(facts)
@@ -65,6 +60,8 @@ def look(mine: Member, deadline: float) -> None:
             "it an empty volume"
         )
     elif plan is Plan.FOUND:
+        from member_entrypoint import founding
+
         found = founding.search(mine, deadline)
         if found:
             _prepare_to_join(mine, found, deadline)
@@ -76,6 +73,8 @@ def look(mine: Member, deadline: float) -> None:
 
 def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     """Wait until `target` can be joined, and note that what is on our disk is nobody's data."""
+    from member_entrypoint import joining
+
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
     joining.wait_until_there(mine, target, deadline)
     # Before the others forget us: whoever starts after a crash in between knows whom to join.
@@ -98,10 +97,15 @@ def settle(mine: Member, deadline: float) -> None:
         marker, other = read_marker(mine.places, mine.node)
         plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
     if mine.settings.print_config_files_on_start:
+        from member_entrypoint import masking
+
         sys.stdout.write(masking.show_files(mine.release.etc))
         sys.stdout.flush()
     _say_what_it_is(mine, plan)
     has_data = plan is Plan.MEMBER or (plan is Plan.PRIMARY and has_schema(mine.places, mine.node))
+    if has_data or plan is Plan.JOIN:
+        # Now, while there is nothing to do but to wait.
+        from member_entrypoint import joining, peers
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
     stranger = joining.forgotten_by(mine) if has_data else ""
     if stranger and not mine.settings.join_discards_data:
@@ -134,6 +138,8 @@ def _say_what_it_is(mine: Member, plan: Plan) -> None:
 
 def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
+    from member_entrypoint import joining, state
+
     joining.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
     with contextlib.suppress(OSError):
@@ -156,6 +162,8 @@ def _wait_until_started(mine: Member) -> None:
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
         if now >= look_again and mine.erlang.speaks_plain_tcp():
+            from member_entrypoint import joining
+
             awaited = joining.whom_mnesia_waits_for(mine)
             joining.connect(mine, awaited)
             reason = (
@@ -178,11 +186,15 @@ def _wait_until_started(mine: Member) -> None:
 
 def watch(mine: Member, restarts: float) -> None:
     """Watch for partitions until this process is ended; raises `PartitionError`."""
+    from member_entrypoint import partitions
+
     partitions.watch(mine, int(restarts))
 
 
 def discover(mine: Member, _: float) -> None:
     """Keep the file of nodes for CETS until this process is ended."""
+    from member_entrypoint import discovery
+
     discovery.keep(mine)
 
 
@@ -197,6 +209,8 @@ def main() -> int:
     places = Places(options.root)
     try:
         if task == "choose-release":
+            from member_entrypoint import install
+
             install.choose(places)
         elif task == "full-name":
             sys.stdout.write(member.full_name(arguments[0], places) or "")

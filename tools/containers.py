@@ -258,10 +258,10 @@ class Container:
 class Cluster:
     """Containers in a network of their own, under names that no other test uses."""
 
-    def __init__(self, image: str) -> None:
-        """Make the network; `image` is what `run` runs by default."""
+    def __init__(self, image: str, prefix: str = PREFIX) -> None:
+        """Make the network; `image` is what `run` runs by default, `prefix` begins all names."""
         self.image = image
-        self.prefix = f"{PREFIX}-{uuid.uuid4().hex[:8]}"
+        self.prefix = f"{prefix}-{uuid.uuid4().hex[:8]}"
         self.network = self.make_network("net")
         self.containers: list[Container] = []
 
@@ -284,8 +284,11 @@ class Cluster:
         options: Iterable[str] = (),
         image: str | None = None,
         network: str | None = None,
+        start: bool = True,
     ) -> Container:
         """Start a container in the background; the others find it by `host` and its first label.
+
+        Without `start`, it is only made, for `Container.start`.
 
         `volumes` are `docker run --volume` values, `options` more options of `docker run`,
         `network` is another network than the cluster's (then no name but the container's is
@@ -302,8 +305,7 @@ class Cluster:
         container = Container(name, host)
         self.containers.append(container)
         docker(
-            "run",
-            "--detach",
+            *(("run", "--detach") if start else ("create",)),
             *self._labels(),
             f"--name={name}",
             *([f"--hostname={host}"] if network != "host" else []),

@@ -1,7 +1,7 @@
 """Set up a machine for the tests and the demonstration; quick where all is there already.
 
 python3 tools/setup.py            all of it
-python3 tools/setup.py engine     only these: programs, engine, images, venv
+python3 tools/setup.py engine     only these: programs, engine, images, venv; bench, for it alone
 """
 
 from __future__ import annotations
@@ -80,6 +80,22 @@ def virtual_environment() -> None:
     say(f"    {shown(VENV)} was made with {_base_python()}")
 
 
+def benchmark() -> None:
+    """Add to `.venv` what the benchmark draws with, unless it is there."""
+    python = str(VENV / "bin" / "python")
+    if succeeds([python, "-c", "import matplotlib"]):
+        say("    matplotlib is there")
+        return
+    run(
+        [
+            *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--editable", f"{ROOT}[bench]"),
+        ],
+        what="installing matplotlib into .venv",
+        timeout=600,
+    )
+
+
 def _which(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join((os.environ.get("PATH", ""), *SBIN)))
 
@@ -118,11 +134,24 @@ def _venv() -> None:
         virtual_environment()
 
 
-PARTS = {"programs": _programs, "engine": _engine, "images": _images, "venv": _venv}
+def _bench() -> None:
+    with step("What the benchmark draws with"):
+        benchmark()
+
+
+PARTS = {
+    "programs": _programs,
+    "engine": _engine,
+    "images": _images,
+    "venv": _venv,
+    "bench": _bench,
+}
+USUAL = ("programs", "engine", "images", "venv")
+"""Without arguments; only the benchmark asks for its part."""
 
 
 def _main() -> None:
-    wanted = sys.argv[1:] or list(PARTS)
+    wanted = sys.argv[1:] or list(USUAL)
     if unknown := sorted(set(wanted) - set(PARTS)):
         raise ToolError(f"{', '.join(unknown)}: the parts are {', '.join(PARTS)}")
     begin = time.monotonic()

@@ -1,0 +1,100 @@
+"""All measurements in one run: `make bench`, or `python -m bench`.
+
+    RUNS=15            rounds of what is quick; what takes long has fewer, and the results say so
+    ONLY=start,join    only these
+    RELEASE=FILE       measure with this release, not with the sample server
+    RESULTS=FOLDER     write there; by default bench/results, with ONLY .cache/bench/results
+
+Variables of the environment, where make puts them. Nothing is written, and the exit status is 1,
+when anything that should be measured cannot be.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console import ToolError, ended, say, shown, step
+from containers import DockerError, remove_leftovers
+
+from bench import ROOT, builds, formation, idle, init_work, join, life, probe, report, shop
+from bench.figures import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.measurement import Measurement
+    from bench.shop import Shop
+
+RUNS = 15
+PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
+    "start": (life.measure, life.measure_plain),
+    "join": (join.measure,),
+    "idle": (idle.measure,),
+    "probe": (probe.measure,),
+    "signals": (init_work.measure_signals,),
+    "reaping": (init_work.measure_reaping,),
+    "formation": (formation.measure,),
+    "builder": (builds.measure_packing, builds.measure_builds),
+}
+"""What can be measured, in the order of the report; `start` has the stop of the containers too."""
+ALIASES = {"stop": "start"}
+
+
+def parts(only: str) -> list[str]:
+    """Return the parts that are asked for, all if none is. Raises BenchmarkError."""
+    asked = {ALIASES.get(word, word) for word in only.replace(",", " ").split()}
+    if unknown := sorted(asked - set(PARTS)):
+        raise BenchmarkError(
+            f"ONLY={only}: there is no {', '.join(unknown)}; there are"
+            f" {', '.join((*PARTS, *ALIASES))}"
+        )
+    return [part for part in PARTS if not asked or part in asked]
+
+
+def runs(text: str) -> int:
+    """Return the number of rounds. Raises BenchmarkError."""
+    if not text.isdecimal() or int(text) == 0:
+        raise BenchmarkError(f"RUNS={text}: a number above 0 is needed")
+    return int(text)
+
+
+def _main() -> None:
+    wanted = parts(os.environ.get("ONLY", ""))
+    number = runs(os.environ.get("RUNS") or str(RUNS))
+    release = os.environ.get("RELEASE")
+    tarball = Path(release).expanduser().absolute() if release else None
+    if tarball is not None and not tarball.is_file():
+        raise BenchmarkError(f"RELEASE={release}: there is no such file")
+    usual = ROOT / "bench" / "results" if wanted == list(PARTS) else shop.CACHE / "results"
+    folder = Path(os.environ.get("RESULTS") or usual)
+    if find_spec("matplotlib") is None:
+        raise BenchmarkError("matplotlib is not there: python3 tools/setup.py venv bench")
+    shop.require_root()
+    began = time.monotonic()
+    try:
+        remove_leftovers()
+        conditions = report.machine()
+        with step("The images"):
+            bench = shop.set_up(number, tarball)
+        measurements = []
+        for part in wanted:
+            with step(f"Measuring: {part}"):
+                for measure in PARTS[part]:
+                    measurements += measure(bench)
+    except DockerError as error:
+        raise ToolError(str(error)) from error
+    report.write(folder, bench, conditions, measurements)
+    say(f"\n{Path(folder, report.TEXT_PLOT).read_text(encoding='utf-8')}")
+    for measurement in measurements:
+        if measurement.target:
+            say(report.target_row(measurement))
+    say(f"\nMeasured in {time.monotonic() - began:.0f} s; the results are in {shown(folder)}")
+
+
+if __name__ == "__main__":
+    sys.exit(ended(_main))

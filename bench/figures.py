@@ -1,0 +1,93 @@
+"""The arithmetic: what many runs come to, ratios, and how something grows.
+
+Whatever is no measurement (nothing, not a number, negative) raises BenchmarkError: a benchmark that
+measured nothing has no result.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING, NamedTuple
+
+from console import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class BenchmarkError(ToolError):
+    """Something that should have been measured was not."""
+
+
+class Summary(NamedTuple):
+    """What many runs come to, in the unit of the runs."""
+
+    least: float
+    lower: float
+    """The first quartile."""
+    median: float
+    upper: float
+    """The third quartile."""
+    most: float
+    runs: int
+
+
+class Ratio(NamedTuple):
+    """How many times the reference something is."""
+
+    value: float
+    """The ratio of the medians."""
+    lower: float
+    """The first quartile of the ratios within each round; `value` where there are no rounds."""
+    upper: float
+    """The third quartile of them."""
+
+
+def summary(values: Sequence[float], what: str) -> Summary:
+    """Return the summary of the runs; `what` they are is for the error."""
+    checked(values, what)
+    lower, upper = _quartiles(values)
+    return Summary(min(values), lower, statistics.median(values), upper, max(values), len(values))
+
+
+def ratio(values: Sequence[float], reference: Sequence[float], what: str) -> Ratio:
+    """Return how many times `reference` the `values` are; both in the order of their rounds."""
+    checked(values, what)
+    checked(reference, f"{what}, the reference")
+    if min(reference) == 0:
+        raise BenchmarkError(f"{what}: the reference has a run of 0, no ratio can be had")
+    value = statistics.median(values) / statistics.median(reference)
+    if len(values) != len(reference):
+        return Ratio(value, value, value)
+    rounds = [one / other for one, other in zip(values, reference, strict=True)]
+    return Ratio(value, *_quartiles(rounds))
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float], what: str) -> float:
+    """Return k of the power law `values ~ sizes ** k` that fits best: 1 is linear growth.
+
+    Least squares on the logarithms.
+    """
+    checked(values, what)
+    if len(sizes) != len(values) or len(set(sizes)) < 2 or min(*sizes, *values) <= 0:  # noqa: PLR2004
+        raise BenchmarkError(f"{what}: growth needs values above 0 for two sizes or more")
+    return statistics.linear_regression(
+        [math.log(size) for size in sizes], [math.log(value) for value in values]
+    ).slope
+
+
+def checked(values: Sequence[float], what: str) -> None:
+    """See that there are measurements. Raises BenchmarkError."""
+    if not values:
+        raise BenchmarkError(f"{what}: nothing was measured")
+    for value in values:
+        if not math.isfinite(value) or value < 0:
+            raise BenchmarkError(f"{what}: {value} is no measurement")
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) == 1:
+        return values[0], values[0]
+    lower, _, upper = statistics.quantiles(values, n=4, method="inclusive")
+    return lower, upper

@@ -1,0 +1,136 @@
+"""PID 1 when nothing happens: its memory, its CPU time, and how often it wakes up."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from console import say
+
+from bench import engine_api, processes, shop
+from bench.figures import BenchmarkError
+from bench.measurement import OURS, Measurement, Target
+from bench.processes import Usage
+
+if TYPE_CHECKING:
+    from containers import Cluster
+
+    from bench.shop import Shop
+
+WATCHED = 60.0
+"""Seconds."""
+BARE = "bare python"
+SLEEP = ("sleep", "infinity")
+COMMANDS = {
+    OURS: ((shop.OURS,), "python3"),
+    "tini": (("/usr/bin/tini", "--", *SLEEP), "tini"),
+    "dumb-init": (("/usr/bin/dumb-init", "--", *SLEEP), "dumb-init"),
+    BARE: (("/usr/bin/python3", "-I", "-S", "-c", "import signal; signal.pause()"), "python3"),
+}
+"""Ours is above a server, the others above a process that does nothing: to them it is the same."""
+HELPER = "ours: helper in a cluster"
+"""What our PID 1 runs beside the VM of a node that is in a cluster, to watch for partitions."""
+IN_A_CLUSTER = {"MASTER_ORDINAL": shop.HOST.rpartition("-")[2]}
+"""Each server founds a cluster of its own."""
+READY = f"Clustered {shop.NODE} with {shop.NODE}"
+TOGETHER = 3
+"""How many servers boot at the same time."""
+SETTLING = 5.0
+
+
+def measure(bench: Shop) -> list[Measurement]:
+    """Watch many containers of each kind in the same minute."""
+    with shop.containers(bench) as cluster:
+        pids = _start(bench, cluster)
+        shop.settle(SETTLING)
+        if helpers := [child for pid in pids[OURS] for child in _helpers(pid)]:
+            pids[HELPER] = helpers
+        say(f"    watching {sum(map(len, pids.values()))} idle PID 1 for {WATCHED:.0f} s")
+        before = {name: [processes.usage(pid) for pid in each] for name, each in pids.items()}
+        time.sleep(WATCHED)
+        after = {name: [processes.usage(pid) for pid in each] for name, each in pids.items()}
+        memory = {name: [processes.memory_mib(pid) for pid in each] for name, each in pids.items()}
+        _check(pids)
+    used = {
+        name: [_less(now, then) for now, then in zip(after[name], before[name], strict=True)]
+        for name in pids
+    }
+    for name, each in used.items():
+        waking = max(usage.wake_ups for usage in each)
+        rss = max(rss for rss, _ in memory[name])
+        say(f"    idle: {name} RSS {rss:.1f} MiB, wake-ups {waking}")
+    many = f"{bench.runs} containers of each kind at the same time"
+    return [
+        Measurement(
+            key="idle.rss",
+            title="RSS of PID 1, idle",
+            unit="MiB",
+            series={name: [rss for rss, _ in each] for name, each in memory.items()},
+            target=Target(reference=BARE, at_most=2.2),
+            note=many,
+        ),
+        Measurement(
+            key="idle.pss",
+            title="PSS of PID 1, idle",
+            unit="MiB",
+            series={name: [pss for _, pss in each] for name, each in memory.items()},
+            reference=BARE,
+            note=f"{many}: what they share is divided by them",
+        ),
+        Measurement(
+            key="idle.wake-ups",
+            title=f"wake-ups in {WATCHED:.0f} s",
+            unit="",
+            series={name: [float(u.wake_ups + u.preemptions) for u in used[name]] for name in used},
+            target=Target(at_most=0.0, every_run=True),
+            note="switches of context, voluntary or not; one minute, all side by side",
+        ),
+        Measurement(
+            key="idle.cpu",
+            title=f"CPU time in {WATCHED:.0f} s",
+            unit="ms",
+            series={name: [usage.cpu * 1e3 for usage in used[name]] for name in used},
+        ),
+    ]
+
+
+def _start(bench: Shop, cluster: Cluster) -> dict[str, list[int]]:
+    """Start containers of each kind; return their PIDs 1 once they have nothing more to do."""
+    pids: dict[str, list[int]] = {name: [] for name in COMMANDS}
+    for number in range(bench.runs):
+        booting = []
+        for name, (command, _) in COMMANDS.items():
+            container = shop.make(cluster, command, env=IN_A_CLUSTER)
+            engine_api.start(container.name)
+            pids[name].append(engine_api.pid(container.name))
+            if name == OURS:
+                booting.append(container)
+        if number % TOGETHER == TOGETHER - 1 or number == bench.runs - 1:
+            for container in booting:
+                shop.wait_until_printed(container, READY, shop.READY_TIMEOUT)
+    for name, (_, program) in COMMANDS.items():
+        for pid in pids[name]:
+            if not processes.program(pid).startswith(program[:15]):
+                raise BenchmarkError(f"PID 1 of {name} is {processes.program(pid)}, not {program}")
+    return pids
+
+
+def _helpers(pid: int) -> list[int]:
+    return [child for child in processes.children(pid) if processes.program(child) == "python3"]
+
+
+def _check(pids: dict[str, list[int]]) -> None:
+    """See that what was watched was above something that ran, to the end."""
+    for pid in pids[OURS]:
+        if shop.status(pid) != "started" or not processes.children(pid):
+            raise BenchmarkError("idle: a server ended while its PID 1 was watched")
+    for name in set(COMMANDS) - {OURS, BARE}:
+        for pid in pids[name]:
+            if not processes.children(pid):
+                raise BenchmarkError(f"idle: {name} ended while it was watched")
+
+
+def _less(now: Usage, then: Usage) -> Usage:
+    return Usage(
+        now.cpu - then.cpu, now.wake_ups - then.wake_ups, now.preemptions - then.preemptions
+    )

@@ -1,0 +1,85 @@
+"""A second member: from its start to being a member that has started."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import engine_api, shop
+from bench.figures import BenchmarkError
+from bench.measurement import OURS, Measurement, Target, interleaved
+
+if TYPE_CHECKING:
+    from containers import Cluster, Container
+
+    from bench.shop import Shop
+
+SHELL = "shell sequence"
+TARGET_NODE = f"mongooseim@{shop.PRIMARY}"
+BOTH = frozenset({TARGET_NODE, shop.NODE})
+JOIN_TIMEOUT = 120.0
+COMMANDS = {
+    OURS: ((shop.OURS,), f"Clustered {shop.NODE} with {TARGET_NODE}"),
+    SHELL: (("/usr/bin/bash", "/bench/shell_sequence.sh", TARGET_NODE), "joined, starting"),
+}
+"""What is run, and what it prints when it has joined."""
+
+
+class Join(NamedTuple):
+    """A join that was seen to succeed."""
+
+    took: float
+    """Seconds from the call to the engine to the last `started` in the status file."""
+    cpu: float
+    """Seconds of CPU that the joining container had taken by then, or a moment later."""
+
+
+def measure(bench: Shop) -> list[Measurement]:
+    """Let a fresh node join a running one, leave it, and again."""
+    with shop.containers(bench) as cluster:
+        primary = cluster.run(shop.PRIMARY, options=(shop.UNDISTURBED,))
+        shop.wait_until_printed(primary, f"Clustered {TARGET_NODE}", shop.READY_TIMEOUT)
+        variants = {
+            name: partial(join, cluster, primary, command, said)
+            for name, (command, said) in COMMANDS.items()
+        }
+        found = interleaved("join", variants, bench.runs, lambda done: f"{done.took:.2f} s")
+    return [
+        Measurement(
+            key="join",
+            title="start of a second member to member and started",
+            unit="s",
+            series={name: [done.took for done in joins] for name, joins in found.items()},
+            target=Target(reference=SHELL, at_most=0.55),
+            note="to the last `started` in its status file; both members were asked afterwards",
+        ),
+        Measurement(
+            key="join.cpu",
+            title="CPU time of the joining container",
+            unit="s",
+            series={name: [done.cpu for done in joins] for name, joins in found.items()},
+            reference=SHELL,
+        ),
+    ]
+
+
+def join(cluster: Cluster, primary: Container, command: tuple[str, ...], said: str) -> Join:
+    """Run one container that joins the primary; the cluster is the primary alone again then."""
+    container = shop.make(cluster, command)
+    try:
+        began = time.time()
+        engine_api.start(container.name)
+        shop.wait_until_printed(container, said, JOIN_TIMEOUT)
+        _, started = shop.wait_until_started(container)
+        cpu = engine_api.cpu_seconds(container.name)
+        for member in (primary, container):
+            if member.running_db_nodes() != BOTH:
+                raise BenchmarkError(
+                    f"{container.name} did not join, {member.name} says:"
+                    f" {sorted(member.running_db_nodes())}\n{container.logs()}"
+                )
+        container.ctl("leave_cluster", "-f")
+        return Join(started - began, cpu)
+    finally:
+        shop.discard(cluster, container)

@@ -1,0 +1,83 @@
+"""What the kernel says of a process, container or not: read as root, without waking it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.figures import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Usage(NamedTuple):
+    """What a process has used so far."""
+
+    cpu: float
+    """Seconds on a CPU."""
+    wake_ups: int
+    """How often it went to sleep by itself, and so was woken up."""
+    preemptions: int
+    """How often it was made to wait for others."""
+
+
+def usage(pid: int) -> Usage:
+    """Return the usage of a process with one thread."""
+    status = _pairs(pid, "status")
+    return Usage(
+        int(_read(pid, "schedstat").split()[0]) / 1e9,
+        int(status["voluntary_ctxt_switches"]),
+        int(status["nonvoluntary_ctxt_switches"]),
+    )
+
+
+def cpu_with_children(pid: int) -> float:
+    """Return the seconds of CPU of a process and of its children that have ended."""
+    words = _read(pid, "stat").rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in words[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> tuple[float, float]:
+    """Return RSS, and PSS: its own memory, and its share of what it shares."""
+    rollup = _pairs(pid, "smaps_rollup")
+    rss, pss = (int(rollup[name].split()[0]) / 1024 for name in ("Rss", "Pss"))
+    return rss, pss
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids of its children, those that have ended and were not reaped too."""
+    return [int(word) for word in _read(pid, f"task/{pid}/children").split()]
+
+
+def program(pid: int) -> str:
+    """Return the name of the program that it runs, as the kernel cuts it."""
+    return _read(pid, "comm").strip()
+
+
+def file_of(pid: int, path: str) -> Path:
+    """Return the path, from here, of a file in the container of a process; no links in it."""
+    return Path(f"/proc/{pid}/root{path}")
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout: float, interval: float) -> None:
+    """Look every `interval` s whether `condition` holds. Raises BenchmarkError after `timeout`."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise BenchmarkError(f"{what}: not within {timeout:g} s")
+        time.sleep(interval)
+
+
+def _pairs(pid: int, name: str) -> dict[str, str]:
+    lines = (line.partition(":") for line in _read(pid, name).splitlines())
+    return {key: value.strip() for key, _, value in lines}
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BenchmarkError(f"/proc/{pid}/{name} cannot be read: {error.strerror}") from error

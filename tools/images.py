@@ -1,0 +1,85 @@
+"""The two images, and a release of the sample server to put into one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from console import ROOT, run
+from containers import docker
+from sources import BRANCH, SAMPLE_SERVER, make_repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BUILD_TIMEOUT = 900.0
+
+
+def build(tag: str, folder: Path, *build_args: str, dockerfile: str = "Dockerfile") -> str:
+    """Build an image from a folder; return its name. Raises ToolError."""
+    run(
+        [
+            *("docker", "build", "-f", str(folder / dockerfile), "-t", tag),
+            *(f"--build-arg={build_arg}" for build_arg in build_args),
+            str(folder),
+        ],
+        what=f"the image {tag}",
+        timeout=BUILD_TIMEOUT,
+    )
+    return tag
+
+
+def sample_release(builder_image: str, cache: Path) -> Path:
+    """Return a tarball of the sample server, built unless it and the builder are as they were.
+
+    `cache` is a folder of the caller's own.
+    """
+    tarballs = cache / "tarballs"
+    image = docker("image", "inspect", "--format={{.Id}}", builder_image)
+    key = hashlib.sha256(f"{image} {digest(SAMPLE_SERVER)}".encode()).hexdigest()[:16]
+    tarball = tarballs / f"{key}.tar.gz"
+    if not tarball.exists():
+        shutil.rmtree(tarballs, ignore_errors=True)
+        tarballs.mkdir(parents=True)
+        source = cache / "source"
+        make_repository(source)
+        docker(
+            *("run", "--rm", f"--volume={source}:/source:ro", f"--volume={tarballs}:/builds"),
+            *(f"--env=TARBALL_NAME={key}", builder_image),
+            *("/build.sh", "sample", "file:///source", BRANCH),
+            timeout=BUILD_TIMEOUT,
+        )
+    return tarball
+
+
+def member_image(tag: str, base: str, tarball: Path) -> str:
+    """Build the member image on `base` with the release in `tarball`; return its name."""
+    copy = ROOT / "member" / f"{tag.replace('/', '-')}.tar.gz"
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copyfile(tarball, copy)
+    try:
+        return build(
+            tag,
+            ROOT,
+            f"BASE_IMAGE={base}",
+            f"TARBALL={copy.relative_to(ROOT)}",
+            dockerfile="Dockerfile.member",
+        )
+    finally:
+        copy.unlink()
+
+
+def digest(folder: Path) -> str:
+    """Return a hash of all files in `folder` that the builder gets."""
+    found = hashlib.sha256()
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(set(folders) - {"_build", ".git"})
+        for name in sorted(files):
+            path = os.path.join(parent, name)
+            mode = os.stat(path).st_mode
+            found.update(f"{os.path.relpath(path, folder)} {mode:o}\n".encode())
+            with open(path, "rb") as file:
+                found.update(file.read())
+    return found.hexdigest()
