@@ -1,0 +1,193 @@
+"""A VM that serves: its helpers, its notes for probes, its stop and its end."""
+
+import signal
+import time
+from collections.abc import Mapping, Sequence
+
+from member_entrypoint import init, state
+from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
+from member_entrypoint.helpers import (
+    INTERNAL_ERROR,
+    PARTITIONED,
+    HelperFailedError,
+    accompany,
+    worker,
+)
+from member_entrypoint.member import Member
+from member_entrypoint.supervisor import Ended, Supervisor, signal_name
+
+TELL_AGAIN = 0.25
+STOPPING_TAKES = 10.0
+EPMD_PORT = "4369"
+START_ANEW = {error.status: error for error in (TryAgainError, PartitionError)}
+
+
+class Service:
+    """A VM that serves, and how it comes to its end."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        mine: Member,
+        vm: int,
+        environment: Mapping[str, str],
+        companions: Sequence[tuple[Sequence[str], str]],
+    ) -> None:
+        """Take over a VM that was just started.
+
+        `companions` are the commands of helpers to run while it serves, each with its purpose.
+        """
+        self._supervisor = supervisor
+        self._mine = mine
+        self._vm = vm
+        self._environment = environment
+        self._companions = companions
+        self._began = time.monotonic()
+
+    def run(self, settle: Sequence[str]) -> int:
+        """Serve until the VM ends or is to be stopped; return the exit status.
+
+        `settle` is the command of the helper that sees the node become what it should be. Whatever
+        goes wrong in here, the VM is stopped before this ends.
+        """
+        helper = None
+        try:
+            self._note(state.STARTING)
+            helper = self._supervisor.spawn(settle, self._environment)
+            return self._serve(helper, settle)
+        except (TryAgainError, PartitionError):
+            raise
+        except Exception as error:  # noqa: BLE001 - PID 1 never leaves a VM behind
+            self._give_up(helper, error)
+            return INTERNAL_ERROR
+
+    def _serve(self, helper: int, settle: Sequence[str]) -> int:
+        while True:
+            event = self._supervisor.wait()
+            if isinstance(event, Ended):
+                if event.pid == self._vm:
+                    return self._ended_by_itself(event, helper)
+                if event.status != 0 and (event.pid == helper or event.code == PARTITIONED):
+                    return self._failed(HelperFailedError(settle, event), helper)
+                if event.pid == helper:
+                    self._note(state.SERVING)
+                    self._accompany()
+            elif event in init.STOP_SIGNALS:
+                deadline = time.monotonic() + self._mine.settings.stop_timeout
+                if self._mine.settings.leave_cluster_on_stop:
+                    helper = self._leave(helper, deadline)
+                return self._stop(helper, signal_name(event), deadline)
+            elif event == signal.SIGUSR1:
+                self._supervisor.send(signal.SIGUSR1, self._vm)
+
+    def _accompany(self) -> None:
+        """Start what runs beside a server that has settled."""
+        for command, purpose in self._companions:
+            accompany(self._supervisor, self._mine.log, self._environment, command, purpose)
+
+    def _note(self, word: str) -> None:
+        """Tell probes where the member is in its life; that it cannot be told stops nothing."""
+        options = self._mine.settings
+        epmd_port = self._environment.get("ERL_EPMD_PORT", "")
+        port = epmd_port if epmd_port.isdecimal() else EPMD_PORT
+        node = (self._mine.node, self._mine.release.carrier(), port)
+        try:
+            state.note_processes(options.root, options.health_port, vm=self._vm, node=node)
+            state.write(self._mine.places.state_file, word)
+        except OSError as error:
+            self._mine.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
+
+    def _failed(self, error: HelperFailedError, helper: int) -> int:
+        """Stop a VM that did not become what it should be, unless that is because it ended."""
+        ended = self._supervisor.wait_for(self._vm, time.monotonic())
+        if ended is not None:
+            return self._ended_by_itself(ended, helper)
+        if str(error):
+            self._mine.log.error(str(error))
+        if error.status == RemovedError.status:
+            # Before its Mnesia makes it known again to the members that removed it.
+            self._supervisor.send(signal.SIGKILL, self._vm)
+        self._stop(helper, "the failure above")
+        if self._supervisor.is_asked_for(init.STOP_SIGNALS):
+            return 0
+        if error.status in START_ANEW:
+            raise START_ANEW[error.status]
+        return ClusteringError.status if error.status == RemovedError.status else error.status
+
+    def _leave(self, helper: int, deadline: float) -> int:
+        """Have the node leave its cluster, in the time that the stop itself does not need.
+
+        Returns the helper's pid, which may still run when that time is over. That the node could
+        not leave is said by the helper, and keeps nobody from stopping it.
+        """
+        self._note(state.STOPPING)
+        timeout = self._mine.settings.stop_timeout
+        until = deadline - min(STOPPING_TAKES, timeout / 2)
+        self._supervisor.send(signal.SIGKILL, helper, group=True)
+        leaving = self._supervisor.spawn(worker("leave", until), self._environment)
+        if self._supervisor.wait_for(leaving, until) is None:
+            self._mine.log.warning("leaving the cluster takes too long, stopping all the same")
+        return leaving
+
+    def _stop(self, helper: int | None, asked_by: str, deadline: float | None = None) -> int:
+        """Stop the VM and all that it leaves behind within STOP_TIMEOUT; return the status."""
+        self._note(state.STOPPING)
+        timeout = self._mine.settings.stop_timeout
+        if deadline is None:
+            deadline = time.monotonic() + timeout
+        heard = self._can_hear()
+        self._supervisor.send(signal.SIGTERM, self._vm)
+        if helper is not None:
+            self._supervisor.send(signal.SIGKILL, helper, group=True)
+        self._mine.log.info("stopping MongooseIM", asked_by=asked_by, node=self._mine.node)
+        self._supervisor.prepare_to_end()
+        ended = None
+        while ended is None and time.monotonic() < deadline:
+            pause = timeout if heard else TELL_AGAIN
+            ended = self._supervisor.wait_for(self._vm, min(deadline, time.monotonic() + pause))
+            if not heard:
+                heard = self._can_hear()
+                self._supervisor.send(signal.SIGTERM, self._vm)
+        self._supervisor.end_all(deadline)
+        status = 0
+        if ended is None:
+            status = init.KILLED
+            ended = self._supervisor.wait_for(self._vm, deadline)
+            text = "MongooseIM did not stop within STOP_TIMEOUT and was killed"
+            self._mine.log.error(text, seconds=timeout)
+        self._last_line(ended, asked_by)
+        return status
+
+    def _can_hear(self) -> bool:
+        """Tell whether the VM is known to take a SIGTERM, and not to drop it.
+
+        From 20 to 250 ms after its exec it drops them (seen with OTP 27): its handlers are there,
+        and the process `erl_signal_server` that they tell is not. It is, when the server writes
+        its status file.
+        """
+        return bool(self._mine.release.status())
+
+    def _give_up(self, helper: int | None, error: Exception) -> None:
+        """Stop the VM after an error of our own; kill it if even that fails."""
+        try:
+            self._mine.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
+            self._stop(helper, "an error")
+        except Exception:  # noqa: BLE001 - as above
+            self._supervisor.send(signal.SIGKILL, self._vm)
+
+    def _ended_by_itself(self, ended: Ended, helper: int) -> int:
+        self._note(state.STOPPING)
+        self._supervisor.send(signal.SIGKILL, helper, group=True)
+        self._supervisor.end_all(time.monotonic() + self._mine.settings.stop_timeout)
+        self._last_line(ended, "nobody")
+        return ended.code
+
+    def _last_line(self, ended: Ended | None, asked_by: str) -> None:
+        self._mine.log.info(
+            "MongooseIM ended",
+            node=self._mine.node,
+            how=ended.how if ended else "not at all, it could not be killed",
+            asked_by=asked_by,
+            after_seconds=round(time.monotonic() - self._began, 1),
+            peak_memory_mib=round(ended.peak_kib / 1024) if ended else None,
+        )
