@@ -14,6 +14,7 @@ import struct
 import time
 from collections import deque
 from hashlib import md5
+from itertools import cycle
 from typing import Any, Self
 
 from member_entrypoint.epmd import node_port
@@ -52,6 +53,10 @@ OLD_FLAGS = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
 SEND, REG_SEND = 2, 6
 MONITOR_P, MONITOR_P_EXIT = 19, 21
 DOWN = Atom("DOWN")
+# A node keeps each name that it was ever connected with (an atom) for as long as it lives: the names
+# of a process that connects again and again are few.
+_TOKEN = secrets.token_hex(3)
+_NUMBERS = cycle(range(64))
 PASS_THROUGH = b"p"
 
 
@@ -77,7 +82,7 @@ class Connection:
         `DistributionError`.
         """
         self._deadline = time.monotonic() + timeout
-        self._name = f"entrypoint-{os.getpid()}-{secrets.token_hex(3)}@{own_host}"
+        self._name = f"entrypoint-{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}@{own_host}"
         self._calls = 0
         self._waiting: deque[Any] = deque()
         port, version = node_port(address, node.partition("@")[0], timeout)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from containers import CTL
 from kubelet import Kubelet
-from manifests import Manifest, render
+from manifests import Manifest, only, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from containers import Cluster
+    from containers import Cluster, Container
 
 CHART_VM_ARGS = """\
 ## Name of the node.
@@ -79,6 +79,29 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         pods[0] = kubelet.start(0)
         pods[0].wait_for_cluster([hosts[0], hosts[1]])
         assert "kept" in pods[0].ctl("sample", "read", "key")
+
+
+def test_pods_with_cets_find_each_other_through_a_file(cluster: Cluster, tmp_path: Path) -> None:
+    """True to the SRV records of the headless Service; nobody joins, nobody is waited for."""
+    manifests = render("cets")
+    (container,) = only(manifests, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    container["env"].append({"name": "DISCOVERY_INTERVAL", "value": "1"})
+    path = next(entry["value"] for entry in container["env"] if entry["name"] == "DISCOVERY_FILE")
+    kubelet = Kubelet(cluster, manifests, tmp_path)
+    with kubelet.dns():
+        pods = [kubelet.start(ordinal) for ordinal in range(3)]
+        nodes = [f"mongooseim@{kubelet.host(ordinal)}" for ordinal in range(3)]
+        for pod in pods:
+            pod.wait_for(lambda it=pod: listed(it, path) == nodes, what="list of all nodes")  # type: ignore[misc]
+            assert "needs no join" in pod.wait_for_log("MongooseIM started")
+            assert "waiting for mongooseim@" not in pod.logs()
+        assert kubelet.delete(2, pods[2]) == 0
+        pods[0].wait_for(lambda: listed(pods[0], path) == nodes[:2], what="list without the third")
+
+
+def listed(pod: Container, path: str) -> list[str]:
+    """Return the nodes that a pod's file lists, one a line."""
+    return pod.exec("cat", path).stdout.splitlines()
 
 
 def test_pods_of_the_helm_chart_form_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
