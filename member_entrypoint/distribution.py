@@ -53,7 +53,7 @@ OLD_FLAGS = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
 SEND, REG_SEND = 2, 6
 MONITOR_P, MONITOR_P_EXIT = 19, 21
 DOWN = Atom("DOWN")
-# A node keeps each name that it was ever connected with (an atom) for as long as it lives: the names
+# A node keeps each name that it was ever connected with, an atom, for as long as it lives: those
 # of a process that connects again and again are few.
 _TOKEN = secrets.token_hex(3)
 _NUMBERS = cycle(range(64))
