@@ -38,7 +38,7 @@ class Join(NamedTuple):
 def measure(bench: Shop) -> list[Measurement]:
     """Let a fresh node join a running one, leave it, and again."""
     with shop.containers(bench) as cluster:
-        primary = cluster.run(shop.PRIMARY, options=(shop.UNDISTURBED,))
+        primary = cluster.run(shop.PRIMARY)
         shop.wait_until_printed(primary, f"Clustered {TARGET_NODE}", shop.READY_TIMEOUT)
         variants = {
             name: partial(join, cluster, primary, command, said)

@@ -26,8 +26,6 @@ PREFIX = "bench"
 CACHE = ROOT / ".cache" / "bench"
 INSIDE = ROOT / "bench" / "inside"
 """Programs that run in containers, as /bench."""
-UNDISTURBED = "--no-healthcheck"
-"""Nothing runs in the containers but what is measured; the probe is measured by itself."""
 PRIMARY, HOST = "bench-1", "bench-2"
 """The configuration in the image is rendered for HOST."""
 STATUS_FILE = "/run/mongooseim/var/status"
@@ -115,7 +113,7 @@ def make(  # noqa: PLR0913 - as docker create
         host,
         *command[1:],
         env=env or {},
-        options=(UNDISTURBED, f"--entrypoint={command[0]}", *options),
+        options=(f"--entrypoint={command[0]}", *options),
         volumes=(f"{INSIDE}:/bench:ro", *volumes),
         image=image,
         start=False,

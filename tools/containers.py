@@ -293,8 +293,12 @@ class Cluster:
         `volumes` are `docker run --volume` values, `options` more options of `docker run`,
         `network` is another network than the cluster's (then no name but the container's is
         known in it; "none" and "host" are networks too). Its full name is `host` after the
-        cluster's prefix, numbered where that is taken.
+        cluster's prefix, numbered where that is taken. The image's health check, which takes CPU
+        every few seconds, is off unless an option sets something of it (`--health-...`).
         """
+        options = tuple(options)
+        if not any(option.startswith("--health-") for option in options):
+            options = ("--no-healthcheck", *options)
         names = {container.name for container in self.containers}
         name = plain = f"{self.prefix}-{host}"
         number = 1
