@@ -11,7 +11,7 @@ from bench.figures import BenchmarkError
 from bench.measurement import OURS, Measurement, Target, interleaved
 
 if TYPE_CHECKING:
-    from containers import Cluster, Container
+    from containers import Cluster
 
     from bench.shop import Shop
 
@@ -36,12 +36,10 @@ class Join(NamedTuple):
 
 
 def measure(bench: Shop) -> list[Measurement]:
-    """Let a fresh node join a running one, leave it, and again."""
+    """Let a fresh node join a fresh primary, again and again."""
     with shop.containers(bench) as cluster:
-        primary = cluster.run(shop.PRIMARY)
-        shop.wait_until_printed(primary, f"Clustered {TARGET_NODE}", shop.READY_TIMEOUT)
         variants = {
-            name: partial(join, cluster, primary, command, said)
+            name: partial(join, cluster, command, said)
             for name, (command, said) in COMMANDS.items()
         }
         found = interleaved("join", variants, bench.runs, lambda done: f"{done.took:.2f} s")
@@ -64,10 +62,12 @@ def measure(bench: Shop) -> list[Measurement]:
     ]
 
 
-def join(cluster: Cluster, primary: Container, command: tuple[str, ...], said: str) -> Join:
-    """Run one container that joins the primary; the cluster is the primary alone again then."""
+def join(cluster: Cluster, command: tuple[str, ...], said: str) -> Join:
+    """Run a primary and one container that joins it; both are removed again."""
+    primary = cluster.run(shop.PRIMARY)
     container = shop.make(cluster, command)
     try:
+        shop.wait_until_printed(primary, f"Clustered {TARGET_NODE}", shop.READY_TIMEOUT)
         began = time.time()
         engine_api.start(container.name)
         shop.wait_until_printed(container, said, JOIN_TIMEOUT)
@@ -79,7 +79,7 @@ def join(cluster: Cluster, primary: Container, command: tuple[str, ...], said: s
                     f"{container.name} did not join, {member.name} says:"
                     f" {sorted(member.running_db_nodes())}\n{container.logs()}"
                 )
-        container.ctl("leave_cluster", "-f")
         return Join(started - began, cpu)
     finally:
         shop.discard(cluster, container)
+        shop.discard(cluster, primary)
