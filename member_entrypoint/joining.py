@@ -208,7 +208,9 @@ def forgotten_by(mine: Member) -> str:
     """
     first = {mine.role.target, read_marker(mine.places, mine.node)[1]}
     lists = _lists(mine, {node for node in first if node and "@" in node and node != mine.node})
-    lists = lists or _lists(mine, set(peers.candidates(mine)))
+    if not lists and mine.erlang.speaks_plain_tcp():
+        # Else each question would boot a VM, beside the one that starts.
+        lists = _lists(mine, set(peers.candidates(mine)))
     if not lists or any(mine.node in members for members in lists.values()):
         return ""
     node, members = min(lists.items())
