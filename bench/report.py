@@ -38,7 +38,7 @@ def machine() -> dict[str, Any]:
         "commit": _commit(),
         "cores": os.cpu_count(),
         "processor": _processor(),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "docker": docker("version", "--format", "{{.Server.Version}}"),
         "load_before": round(os.getloadavg()[0], 2),
     }
