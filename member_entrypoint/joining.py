@@ -221,6 +221,14 @@ def forgotten_by(mine: Member) -> str:
     return node
 
 
+def is_listed_by(mine: Member, node: str) -> bool:
+    """Tell whether a running node lists this one as a member; one that does not answer does not."""
+    try:
+        return mine.node in peers.listed(mine, node, "db_nodes")
+    except erlang.RpcError:
+        return False
+
+
 def _lists(mine: Member, nodes: set[str]) -> dict[str, frozenset[str]]:
     """Return the members that each of `nodes` lists, if it runs, in our cluster or with others."""
 

@@ -51,6 +51,13 @@ def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) ->
     return bool(away) and min(away) < min(together)
 
 
+def no_longer_missing(own: str, node: str, running: frozenset[str]) -> str:
+    """Return what to say of a member that was missing: it is back, or it was removed."""
+    if node in running:
+        return f"{own} and {node} run together again"
+    return f"{node} is no member of the cluster any more"
+
+
 def watch(mine: Member, restarts: int) -> None:
     """Watch until this process is ended.
 
@@ -125,7 +132,7 @@ class Watcher:
             return
         loses_now = loses(mine.node, running, missing)
         self._write(missing, loses_now=loses_now)
-        self._say(missing, loses_now=loses_now)
+        self._say(running, missing, loses_now=loses_now)
         self._missing, self._loses = missing, loses_now
         self._act(missing)
 
@@ -146,7 +153,9 @@ class Watcher:
                 states[node] = Missing.DOWN
         return running, states
 
-    def _say(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
+    def _say(
+        self, running: frozenset[str], missing: Mapping[str, Missing], *, loses_now: bool
+    ) -> None:
         mine, log = self._mine, self._mine.log
         verdict = (
             "this side loses, so this node is not ready"
@@ -167,7 +176,7 @@ class Watcher:
                     what_to_do=self._what_to_do(node, loses_now=loses_now),
                 )
         for node in sorted(self._missing.keys() - missing.keys()):
-            log.info(f"{mine.node} and {node} run together again")
+            log.info(no_longer_missing(mine.node, node, running))
         if loses_now != self._loses:
             log.warning(f"{mine.node} is {'not ready' if loses_now else 'ready again'}")
 

@@ -104,14 +104,14 @@ def settle(mine: Member, deadline: float) -> None:
         sys.stdout.flush()
     if has_data or plan is Plan.JOIN:
         # Now, while there is nothing to do but to wait.
-        from member_entrypoint import joining, peers
+        from member_entrypoint import joining
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
     stranger = joining.forgotten_by(mine) if has_data else ""
     if stranger and not mine.settings.join_discards_data:
         raise joining.removed(mine, target)
     _wait_until_started(mine)
     _say_what_it_is(mine, plan)
-    if stranger and mine.node not in peers.listed(mine, stranger, "db_nodes"):
+    if stranger and not joining.is_listed_by(mine, stranger):
         write_marker(mine.places, mine.node, Marker.JOINING, stranger)
         plan, target = Plan.JOIN, stranger
     if plan is Plan.PRIMARY:

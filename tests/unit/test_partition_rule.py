@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint.partitions import Missing, loses
+from member_entrypoint.partitions import Missing, loses, no_longer_missing
 
 DOWN, SILENT, APART = Missing.DOWN, Missing.SILENT, Missing.APART
 NODES = [f"mongooseim@m-{number}" for number in range(1, 8)]
@@ -47,3 +47,9 @@ def test_of_two_sides_just_one_loses(side: set[str]) -> None:
         assert len(said) == 1
         verdicts.append(said.pop())
     assert sorted(verdicts) == [False, True]
+
+
+def test_a_member_that_was_removed_is_not_said_to_be_back() -> None:
+    """It is missing no longer in both cases."""
+    assert no_longer_missing("a", "b", frozenset("ab")) == "a and b run together again"
+    assert no_longer_missing("a", "b", frozenset("a")) == "b is no member of the cluster any more"
