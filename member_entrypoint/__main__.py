@@ -5,14 +5,16 @@ import sys
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from member_entrypoint import configuration, init, member, settings, state, users
-from member_entrypoint.cluster import (
+from member_entrypoint import settings, state
+from member_entrypoint.cluster import member
+from member_entrypoint.cluster.decision import (
     Plan,
     decide,
     has_schema,
     other_nodes_on_disk,
     waits_before_start,
 )
+from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
@@ -20,18 +22,20 @@ from member_entrypoint.errors import (
     PartitionError,
     TryAgainError,
 )
-from member_entrypoint.helpers import (
+from member_entrypoint.files import users
+from member_entrypoint.log import Log
+from member_entrypoint.pid1 import init
+from member_entrypoint.pid1.helpers import (
     STOPPED_EARLY,
     StopRequestedError,
     accompany,
     run_helper,
     worker,
 )
-from member_entrypoint.log import Log
-from member_entrypoint.member import Member
-from member_entrypoint.release import OF_THE_IMAGE, Places
-from member_entrypoint.service import Service
-from member_entrypoint.supervisor import Supervisor
+from member_entrypoint.pid1.service import Service
+from member_entrypoint.pid1.supervisor import Supervisor
+from member_entrypoint.release import rendering
+from member_entrypoint.release.active import OF_THE_IMAGE, Places
 
 SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
 LEAVE = ["leave"]
@@ -82,7 +86,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
         restarts = 0
         while True:
             if options.health_http_port is not None:
-                command = [sys.executable, "-I", "-m", "member_entrypoint.health_http"]
+                command = [sys.executable, "-I", "-m", "member_entrypoint.health.http_server"]
                 accompany(supervisor, mine.log, environment, command, "answers probes over HTTP")
             try:
                 return live(supervisor, mine, environment, deadline, restarts)
@@ -97,7 +101,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                     ) from None
                 mine.log.info("starting MongooseIM anew, to join from there", node=mine.node)
             begin_to_note(options)
-            configuration.write(mine.release, mine.places, files)
+            rendering.write(mine.release, mine.places, files)
     except EntrypointError:
         supervisor.end_all(time.monotonic())
         raise
@@ -108,7 +112,7 @@ def begin_to_note(options: settings.Settings) -> None:
     try:
         state.begin(options.root, options.health_port)
     except OSError as error:
-        raise configuration.unusable(str(error.filename), "written", error) from None
+        raise rendering.unusable(str(error.filename), "written", error) from None
 
 
 def live(
@@ -158,12 +162,12 @@ def prepare(
     mine = member.describe(environment, full_name, with_role=with_role)
     if with_role:
         refuse_another_nodes_data(mine)
-    files = configuration.render(mine.release, mine.places, mine.settings, mine.node)
-    configuration.add_hosts(places)
+    files = rendering.render(mine.release, mine.places, mine.settings, mine.node)
+    rendering.add_hosts(places)
     give_way(supervisor, environment, places)
     if with_role:
         users.see_that_data_can_be_written(places, mine.node)
-    configuration.write(mine.release, places, files)
+    rendering.write(mine.release, places, files)
     return mine, files
 
 

@@ -12,8 +12,9 @@ import contextlib
 import sys
 import time
 
-from member_entrypoint import member, settings, users
-from member_entrypoint.cluster import (
+from member_entrypoint import settings
+from member_entrypoint.cluster import member
+from member_entrypoint.cluster.decision import (
     Marker,
     Plan,
     decide,
@@ -22,11 +23,12 @@ from member_entrypoint.cluster import (
     read_marker,
     write_marker,
 )
+from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, EntrypointError, StartError
+from member_entrypoint.files import users
 from member_entrypoint.log import Log
-from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
-from member_entrypoint.release import Places
+from member_entrypoint.release.active import Places
 
 STATUS_INTERVAL = 0.05
 MNESIA_INTERVAL = 2.0
@@ -37,11 +39,11 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
-    from member_entrypoint import joining
+    from member_entrypoint.cluster import joining
 
     joining.wait_for_addresses(mine)
     if mine.settings.discovery_file:
-        from member_entrypoint import discovery
+        from member_entrypoint.cluster import discovery
 
         discovery.begin(mine)
     facts = member.facts(mine)
@@ -60,9 +62,9 @@ def look(mine: Member, deadline: float) -> None:
             "it an empty volume"
         )
     elif plan is Plan.FOUND:
-        from member_entrypoint import founding
+        from member_entrypoint.cluster import new_cluster
 
-        found = founding.search(mine, deadline)
+        found = new_cluster.search(mine, deadline)
         if found:
             _prepare_to_join(mine, found, deadline)
         else:
@@ -73,7 +75,7 @@ def look(mine: Member, deadline: float) -> None:
 
 def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     """Wait until `target` can be joined, and note that what is on our disk is nobody's data."""
-    from member_entrypoint import joining
+    from member_entrypoint.cluster import joining
 
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
     joining.wait_until_there(mine, target, deadline)
@@ -98,13 +100,13 @@ def settle(mine: Member, deadline: float) -> None:
         marker, other = read_marker(mine.places, mine.node)
         plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
     if mine.settings.print_config_files_on_start:
-        from member_entrypoint import masking
+        from member_entrypoint.release import masking
 
         sys.stdout.write(masking.show_files(mine.release.etc))
         sys.stdout.flush()
     if has_data or plan is Plan.JOIN:
         # Now, while there is nothing to do but to wait.
-        from member_entrypoint import joining
+        from member_entrypoint.cluster import joining
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
     stranger = joining.forgotten_by(mine) if has_data else ""
     if stranger and not mine.settings.join_discards_data:
@@ -139,7 +141,8 @@ def _say_what_it_is(mine: Member, plan: Plan) -> None:
 
 def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
-    from member_entrypoint import joining, state
+    from member_entrypoint import state
+    from member_entrypoint.cluster import joining
 
     joining.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
@@ -163,7 +166,7 @@ def _wait_until_started(mine: Member) -> None:
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
         if now >= look_again and mine.erlang.speaks_plain_tcp():
-            from member_entrypoint import joining
+            from member_entrypoint.cluster import joining
 
             awaited = joining.whom_mnesia_waits_for(mine)
             joining.connect(mine, awaited)
@@ -188,14 +191,14 @@ def _wait_until_started(mine: Member) -> None:
 
 def watch(mine: Member, restarts: float) -> None:
     """Watch for partitions until this process is ended; raises `PartitionError`."""
-    from member_entrypoint import partitions
+    from member_entrypoint.cluster import partitions
 
     partitions.watch(mine, int(restarts))
 
 
 def discover(mine: Member, _: float) -> None:
     """Keep the file of nodes for CETS until this process is ended."""
-    from member_entrypoint import discovery
+    from member_entrypoint.cluster import discovery
 
     discovery.keep(mine)
 
@@ -211,9 +214,9 @@ def main() -> int:
     places = Places(options.root)
     try:
         if task == "choose-release":
-            from member_entrypoint import install
+            from member_entrypoint.release import tarball
 
-            install.choose(places)
+            tarball.choose(places)
         elif task == "full-name":
             sys.stdout.write(member.full_name(arguments[0], places) or "")
         else:

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from member_entrypoint.errors import ClusteringError
-from member_entrypoint.release import Places
+from member_entrypoint.release.active import Places
 
 
 class Marker(Enum):

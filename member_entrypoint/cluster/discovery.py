@@ -8,9 +8,9 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 
-from member_entrypoint import resolve
+from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.member import Member
+from member_entrypoint.network import names
 from member_entrypoint.pauses import Pauses
 
 FIRST_LOOK = 10.0
@@ -53,8 +53,8 @@ class Discovery:
         """
         mine, now = self._mine, time.monotonic()
         host = mine.node.partition("@")[2]
-        by_address = resolve.is_address(host)
-        found = resolve.hosts_behind(self._name, mine.places, self._interval, by_address=by_address)
+        by_address = names.is_address(host)
+        found = names.hosts_behind(self._name, mine.places, self._interval, by_address=by_address)
         if not found.names:
             reason = found.reason or "the name has no hosts"
             if reason != self._said:

@@ -8,10 +8,12 @@ import subprocess
 import tempfile
 import time
 
-from member_entrypoint import epmd, erlang, peers, resolve
-from member_entrypoint.cluster import read_marker
+from member_entrypoint.cluster import peers
+from member_entrypoint.cluster.decision import read_marker
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang import epmd, rpc
 from member_entrypoint.errors import ClusteringError, RemovedError, StartError, TryAgainError
-from member_entrypoint.member import Member
+from member_entrypoint.network import names
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom, show
 
@@ -43,7 +45,7 @@ def wait_for_addresses(mine: Member) -> None:
 
 
 def _not_listening(mine: Member, host: str, port: int) -> str:
-    answer = resolve.look_up(host, mine.places, DNS_TIMEOUT)
+    answer = names.look_up(host, mine.places, DNS_TIMEOUT)
     missing = answer.reason
     for address in answer.addresses:
         try:
@@ -86,7 +88,7 @@ def whats_missing(mine: Member, target: str) -> str:
 
 def _not_registered(mine: Member, target: str) -> str:
     name, _, host = target.partition("@")
-    answer = resolve.look_up(host, mine.places, DNS_TIMEOUT)
+    answer = names.look_up(host, mine.places, DNS_TIMEOUT)
     if not answer.addresses:
         return f"no address for {host}: {answer.reason}"
     missing = ""
@@ -104,12 +106,12 @@ def _not_registered(mine: Member, target: str) -> str:
 def _not_serving(mine: Member, target: str) -> str:
     try:
         running = peers.listed(mine, target, "running_db_nodes", ASK_TIMEOUT)
-    except erlang.NodeDownError:
+    except rpc.NodeDownError:
         return (
             f"{target} refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its "
             "vm.dist.args?"
         )
-    except erlang.RpcError as error:
+    except rpc.RpcError as error:
         return str(error)
     return "" if target in running else f"{target} is up, but its Mnesia does not run yet"
 
@@ -128,7 +130,7 @@ def remove_stale_entry(mine: Member, target: str, deadline: float) -> None:
         arguments = [Atom("schema"), Atom(mine.node)]
         answer = mine.erlang.rpc(target, "mnesia", "del_table_copy", arguments, timeout)
         reason = "" if answer == ("atomic", "ok") else show(answer)[:300]
-    except erlang.RpcError as error:
+    except rpc.RpcError as error:
         reason = str(error)
     if reason:
         mine.log.warning(f"the entry of {mine.node} could not be removed", reason=reason)
@@ -147,7 +149,7 @@ def join(mine: Member, target: str, deadline: float) -> None:
         try:
             if mine.node in peers.listed(mine, target, "running_db_nodes", ASK_TIMEOUT):
                 return
-        except erlang.RpcError as error:
+        except rpc.RpcError as error:
             words = f"{words}; {error}"
         if left == 0 or pauses.over() or _not_registered(mine, target):
             break
@@ -225,7 +227,7 @@ def is_listed_by(mine: Member, node: str) -> bool:
     """Tell whether a running node lists this one as a member; one that does not answer does not."""
     try:
         return mine.node in peers.listed(mine, node, "db_nodes")
-    except erlang.RpcError:
+    except rpc.RpcError:
         return False
 
 
@@ -237,7 +239,7 @@ def _lists(mine: Member, nodes: set[str]) -> dict[str, frozenset[str]]:
             return frozenset()
         try:
             return peers.listed(mine, node, "db_nodes")
-        except erlang.RpcError:
+        except rpc.RpcError:
             return frozenset()
 
     return {node: members for node, members in peers.of_each(nodes, ask).items() if members}
@@ -264,7 +266,7 @@ def check_membership(mine: Member, target: str, deadline: float) -> None:
         try:
             others = sorted(peers.listed(mine, mine.node, "db_nodes", ASK_TIMEOUT) - {mine.node})
             break
-        except erlang.RpcError as error:
+        except rpc.RpcError as error:
             if pauses.over():
                 raise ClusteringError(
                     f"Failed clustering {mine.node} with {target}: the node does not say which "
@@ -292,7 +294,7 @@ def whom_mnesia_waits_for(mine: Member) -> list[str]:
         members = peers.listed(mine, mine.node, "db_nodes", ASK_TIMEOUT)
         running = peers.listed(mine, mine.node, "running_db_nodes", ASK_TIMEOUT)
         went_before = mine.erlang.rpc(mine.node, "mnesia_recover", "get_mnesia_downs", [])
-    except erlang.RpcError:
+    except rpc.RpcError:
         return []
     before = {str(name) for name in went_before} if isinstance(went_before, list) else set()
     return sorted(members - running - before)
@@ -311,7 +313,7 @@ def connect(mine: Member, awaited: list[str]) -> None:
         arguments = [Atom("extra_db_nodes"), [Atom(node)]]
         try:
             mine.erlang.rpc(mine.node, "mnesia", "change_config", arguments, CONNECT_TIMEOUT)
-        except erlang.RpcError as error:
+        except rpc.RpcError as error:
             mine.log.warning(f"{mine.node} cannot be connected to {node}", reason=str(error))
 
 
@@ -325,8 +327,8 @@ def schema_nodes(mine: Member) -> tuple[str, ...]:
         copy = os.path.join(folder, "schema.DAT")
         try:
             shutil.copyfile(source, copy)
-            return tuple(erlang.schema_nodes(mine.release, copy))
-        except (OSError, erlang.RpcError) as error:
+            return tuple(rpc.schema_nodes(mine.release, copy))
+        except (OSError, rpc.RpcError) as error:
             raise ClusteringError(
                 f"{source} cannot be read: {error}; restore the volume from a backup, or empty it"
             ) from None

@@ -4,12 +4,15 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from member_entrypoint import configuration, node, release, resolve, settings
-from member_entrypoint.cluster import Facts, has_schema, read_marker
+from member_entrypoint import settings
+from member_entrypoint.cluster import node
+from member_entrypoint.cluster.decision import Facts, has_schema, read_marker
 from member_entrypoint.log import Log
+from member_entrypoint.network import names
+from member_entrypoint.release import active, rendering
 
 if TYPE_CHECKING:
-    from member_entrypoint.erlang import Erlang
+    from member_entrypoint.erlang.rpc import Erlang
 
 FULL_NAME_TIMEOUT = 5.0
 
@@ -18,24 +21,24 @@ class Member(NamedTuple):
     """Who this node is and what it was given."""
 
     settings: settings.Settings
-    places: release.Places
-    release: release.Release
+    places: active.Places
+    release: active.Release
     node: str
     role: node.Role
     log: Log
-    cets: configuration.Cets | None
+    cets: rendering.Cets | None
 
     @property
     def erlang(self) -> "Erlang":
         """What asks nodes; imported late, since PID 1 does not ask."""
-        from member_entrypoint.erlang import Erlang
+        from member_entrypoint.erlang.rpc import Erlang
 
         return Erlang(self.release, self.places, self.node)
 
 
 def describe(
     environment: Mapping[str, str],
-    full_name: Callable[[str, release.Places], str | None],
+    full_name: Callable[[str, active.Places], str | None],
     *,
     with_role: bool = True,
     rendered: bool = False,
@@ -47,11 +50,11 @@ def describe(
     was made of need not be readable any more.
     """
     options = settings.read(environment)
-    places = release.Places(options.root)
+    places = active.Places(options.root)
     kernel_host = os.uname().nodename
     name = node.own_node(options, kernel_host, lambda host: full_name(host, places))
-    installed = release.find(places.release)
-    cets = configuration.cets(installed, places, options, rendered=rendered)
+    installed = active.find(places.release)
+    cets = rendering.cets(installed, places, options, rendered=rendered)
     joins = with_role and not (cets and cets.only)
     role = node.role(options, kernel_host, name) if joins else node.Role(None, primary=False)
     log = Log(options.log_format, options.log_level)
@@ -70,18 +73,18 @@ def facts(member: Member) -> Facts:
     )
 
 
-def known_full_name(host: str, places: release.Places) -> str | None:
+def known_full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, as far as that needs no DNS, or None."""
-    canonical = resolve.in_hosts_file(host, places.hosts).canonical
+    canonical = names.in_hosts_file(host, places.hosts).canonical
     if "." in canonical:
         return canonical
     return host if "." in host else None
 
 
-def full_name(host: str, places: release.Places) -> str | None:
+def full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, or None: hosts file first, then DNS."""
     return (
         known_full_name(host, places)
-        or resolve.in_dns(host, places.resolv_conf, FULL_NAME_TIMEOUT).canonical
+        or names.in_dns(host, places.resolv_conf, FULL_NAME_TIMEOUT).canonical
         or None
     )

@@ -8,12 +8,12 @@ at once is founded at once.
 
 import time
 
-from member_entrypoint import peers
-from member_entrypoint.cluster import Marker, read_marker
+from member_entrypoint.cluster import peers
+from member_entrypoint.cluster.decision import Marker, read_marker
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.peers import State
 from member_entrypoint.errors import ClusteringError
-from member_entrypoint.member import Member
 from member_entrypoint.pauses import Pauses
-from member_entrypoint.peers import State
 
 DNS_PATIENCE = 5.0
 MAY_HAVE_DATA = {State.SILENT, State.STOPPED, State.STARTING}

@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from member_entrypoint import distribution, peers, resolve, state
-from member_entrypoint.distribution import DOWN, Connection
-from member_entrypoint.erlang import RpcError
+from member_entrypoint import state
+from member_entrypoint.cluster import peers
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.peers import State
+from member_entrypoint.erlang import distribution
+from member_entrypoint.erlang.distribution import DOWN, Connection
+from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import PartitionError
-from member_entrypoint.member import Member
-from member_entrypoint.peers import State
+from member_entrypoint.network import names
 from member_entrypoint.terms import Atom
 
 ASK_TIMEOUT = 5.0
@@ -277,7 +280,7 @@ class OwnAddresses:
 
     def _in_hosts_file(self) -> set[str]:
         host = self._mine.node.partition("@")[2]
-        return set(resolve.in_hosts_file(host, self._mine.places.hosts).addresses)
+        return set(names.in_hosts_file(host, self._mine.places.hosts).addresses)
 
 
 def _is_ours(address: str) -> bool:

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar
 
-from member_entrypoint import epmd, resolve
-from member_entrypoint.erlang import RpcError
-from member_entrypoint.member import Member
-from member_entrypoint.node import split_ordinal
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.node import split_ordinal
+from member_entrypoint.erlang import epmd
+from member_entrypoint.erlang.rpc import RpcError
+from member_entrypoint.network import names
 from member_entrypoint.terms import Atom
 
 ORDINALS = 10
@@ -43,12 +44,12 @@ def candidates(mine: Member) -> list[str]:
     """
     label, dot, domain = mine.node.partition("@")[2].partition(".")
     base = split_ordinal(label)
-    if base is None or resolve.is_address(label + dot + domain):
+    if base is None or names.is_address(label + dot + domain):
         return []
     first = int(mine.settings.master_ordinal)
     hosts = [f"{base[0]}-{ordinal}{dot}{domain}" for ordinal in range(first, first + ORDINALS)]
     if "." in domain:
-        behind = resolve.hosts_behind(domain, mine.places, DNS_TIMEOUT).names
+        behind = names.hosts_behind(domain, mine.places, DNS_TIMEOUT).names
         hosts += [
             host
             for host in behind
@@ -68,7 +69,7 @@ def of_each(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
 def state(mine: Member, node: str) -> State:
     """Return what `node` is to us: hosts file, DNS, its epmd, then the node itself is asked."""
     name, _, host = node.partition("@")
-    answer = resolve.look_up(host, mine.places, DNS_TIMEOUT)
+    answer = names.look_up(host, mine.places, DNS_TIMEOUT)
     if not answer.addresses:
         return State.ABSENT if answer.absent else State.UNKNOWN
     silent = False

@@ -17,8 +17,8 @@ from hashlib import md5
 from itertools import cycle
 from typing import Any, Self
 
-from member_entrypoint.epmd import node_port
-from member_entrypoint.etf import (
+from member_entrypoint.erlang.epmd import node_port
+from member_entrypoint.erlang.etf import (
     NEW_PID,
     NEW_REFERENCE,
     OLD_PID,

@@ -5,9 +5,11 @@ import re
 import subprocess
 from typing import Any
 
-from member_entrypoint import distribution, resolve, terms
-from member_entrypoint.epmd import NotRegisteredError
-from member_entrypoint.release import PLAIN_TCP, Places, Release
+from member_entrypoint import terms
+from member_entrypoint.erlang import distribution
+from member_entrypoint.erlang.epmd import NotRegisteredError
+from member_entrypoint.network import names
+from member_entrypoint.release.active import PLAIN_TCP, Places, Release
 from member_entrypoint.terms import Atom
 
 Call = tuple[str, str, list[Any]]
@@ -96,7 +98,7 @@ class Erlang:
         """
         host = node.partition("@")[2]
         cookie = self._flags.get("setcookie", "")
-        answer = resolve.look_up(host, self._places, timeout)
+        answer = names.look_up(host, self._places, timeout)
         addresses = answer.addresses
         if node == self._own_node:
             # The address of this machine may go away, as when it is taken out of its network.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.release import Places
+from member_entrypoint.release.active import Places
 from member_entrypoint.settings import COOKIE_FILE
 
 NAME = "mongooseim"

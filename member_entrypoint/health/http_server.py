@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from member_entrypoint import health, settings, state
+from member_entrypoint import settings, state
+from member_entrypoint.health import probe
 from member_entrypoint.log import Log
 
 MOST_CLIENTS = 64
@@ -46,7 +47,7 @@ class Node:
         """Return what `health.whats_wrong_with_node` does, or did a moment ago."""
         about, until, wrong = self._known
         if about != node or time.monotonic() >= until:
-            wrong = health.whats_wrong_with_node(*node)
+            wrong = probe.whats_wrong_with_node(*node)
             self._known = node, time.monotonic() + NODE_ANSWER_AGE, wrong
         return wrong
 
@@ -55,7 +56,7 @@ def answer(path: str, root: str, ask: Callable[..., str]) -> Answer:
     """Return the answer to a GET of `path`."""
     if path not in {"/live", "/ready", "/metrics"}:
         return Answer("404 Not Found", "/live, /ready and /metrics are here\n")
-    now, not_live, not_ready = health.examine(root, ask)
+    now, not_live, not_ready = probe.examine(root, ask)
     if path == "/metrics":
         return Answer("200 OK", metrics(root, now, live=not not_live, ready=not not_ready), METRICS)
     why_not = not_live if path == "/live" else not_ready

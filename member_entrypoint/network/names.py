@@ -7,7 +7,7 @@ neither for short node names.
 import time
 from typing import NamedTuple
 
-from member_entrypoint.release import Places
+from member_entrypoint.release.active import Places
 
 
 class Hosts(NamedTuple):

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from member_entrypoint import init
 from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
@@ -20,7 +19,8 @@ from member_entrypoint.errors import (
     TryAgainError,
 )
 from member_entrypoint.log import Log
-from member_entrypoint.supervisor import Ended, Supervisor
+from member_entrypoint.pid1 import init
+from member_entrypoint.pid1.supervisor import Ended, Supervisor
 
 INTERNAL_ERROR = 70
 LONGEST_PAUSE = 60.0
@@ -62,7 +62,7 @@ class StopRequestedError(EntrypointError):
 
 def worker(task: str, number: float) -> list[str]:
     """Return the command of a helper of ours: a task of `worker`, and its number."""
-    return [sys.executable, "-I", "-m", "member_entrypoint.worker", task, str(number)]
+    return [sys.executable, "-I", "-m", "member_entrypoint.tasks", task, str(number)]
 
 
 def run_helper(

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from member_entrypoint import settings
 from member_entrypoint.errors import CommandNotRunnableError, EntrypointError
 from member_entrypoint.log import Log
-from member_entrypoint.supervisor import TERMINAL_STOPS, Ended, Supervisor
+from member_entrypoint.pid1.supervisor import TERMINAL_STOPS, Ended, Supervisor
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 KILLED = 137

@@ -4,17 +4,18 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 
-from member_entrypoint import init, state
+from member_entrypoint import state
+from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
-from member_entrypoint.helpers import (
+from member_entrypoint.pid1 import init
+from member_entrypoint.pid1.helpers import (
     INTERNAL_ERROR,
     PARTITIONED,
     HelperFailedError,
     accompany,
     worker,
 )
-from member_entrypoint.member import Member
-from member_entrypoint.supervisor import Ended, Supervisor, signal_name
+from member_entrypoint.pid1.supervisor import Ended, Supervisor, signal_name
 
 TELL_AGAIN = 0.25
 STOPPING_TAKES = 10.0

@@ -11,9 +11,10 @@ import stat
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from member_entrypoint import terms, users
+from member_entrypoint import terms
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.release import Places, Release
+from member_entrypoint.files import users
+from member_entrypoint.release.active import Places, Release
 from member_entrypoint.settings import Settings, is_cookie
 
 TAKEN_FROM_MEMBER = (

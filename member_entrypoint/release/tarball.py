@@ -14,8 +14,8 @@ import sys
 import tarfile
 import zlib
 
-from member_entrypoint import release
 from member_entrypoint.errors import ConfigurationError, EntrypointError
+from member_entrypoint.release import active
 
 TOP = "mongooseim"
 OF_THE_MEMBER = "mongooseim-member-"
@@ -24,9 +24,7 @@ SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
 READ_AND_RUN = 0o500
 
 
-def install(
-    tarball: str, name: str, places: release.Places, later: release.Places
-) -> release.Release:
+def install(tarball: str, name: str, places: active.Places, later: active.Places) -> active.Release:
     """Unpack `tarball` as the folder `name` beside the link, make the link lead there.
 
     `later` are the places as the member will see them. Returns the release, as found behind the
@@ -40,10 +38,10 @@ def install(
         os.makedirs(unpacking)
         _unpack(tarball, unpacking)
         unpacked = os.path.join(unpacking, TOP)
-        found = release.find(unpacked)
+        found = active.find(unpacked)
         for program in (found.start_script, found.control_script):
             _run_as_member(program)
-        os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, release.PRISTINE))
+        os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, active.PRISTINE))
         for folder, target in (
             ("etc", os.path.join(later.run, "etc")),
             ("var", os.path.join(later.run, "var")),
@@ -58,10 +56,10 @@ def install(
         raise ConfigurationError(f"{tarball} cannot be unpacked as a release: {error}") from None
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)
-    return release.find(places.release)
+    return active.find(places.release)
 
 
-def _lead_to(name: str, places: release.Places) -> None:
+def _lead_to(name: str, places: active.Places) -> None:
     temporary = f"{places.release}.link"
     if os.path.lexists(temporary):
         os.unlink(temporary)
@@ -69,7 +67,7 @@ def _lead_to(name: str, places: release.Places) -> None:
     os.replace(temporary, places.release)
 
 
-def choose(places: release.Places) -> None:
+def choose(places: active.Places) -> None:
     """See that the operator's release is the one that counts, if there is one, else the image's.
 
     A tarball is unpacked once, not at each start. Raises `ConfigurationError`.
@@ -78,9 +76,9 @@ def choose(places: release.Places) -> None:
     folder = os.path.dirname(places.release)
     if not os.path.exists(tarball):
         if now.startswith(OF_THE_MEMBER) and os.path.isdir(
-            os.path.join(folder, release.OF_THE_IMAGE)
+            os.path.join(folder, active.OF_THE_IMAGE)
         ):
-            _lead_to(release.OF_THE_IMAGE, places)
+            _lead_to(active.OF_THE_IMAGE, places)
         return
     found = os.stat(tarball)
     name = f"{OF_THE_MEMBER}{found.st_size}-{found.st_mtime_ns}"
@@ -156,10 +154,10 @@ def _escapes(name: str) -> bool:
 def main() -> int:
     """Install a tarball below a root folder, for the image that is being built; both are given."""
     tarball, root = sys.argv[1:]
-    places = release.Places(root)
+    places = active.Places(root)
     try:
         os.makedirs(os.path.dirname(places.release), exist_ok=True)
-        installed = install(tarball, release.OF_THE_IMAGE, places, release.Places("/"))
+        installed = install(tarball, active.OF_THE_IMAGE, places, active.Places("/"))
     except EntrypointError as error:
         sys.stderr.write(f"{error}\n")
         return error.status

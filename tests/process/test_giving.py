@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from member_entrypoint import users
-from member_entrypoint.release import Places
+from member_entrypoint.files import users
+from member_entrypoint.release.active import Places
 
 if TYPE_CHECKING:
     from pathlib import Path

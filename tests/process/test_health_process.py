@@ -26,8 +26,9 @@ from processes import (
     status_of,
 )
 
-from member_entrypoint import health_http, state
-from member_entrypoint.health import NO_SERVER
+from member_entrypoint import state
+from member_entrypoint.health import http_server
+from member_entrypoint.health.probe import NO_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -317,9 +318,13 @@ def test_a_probe_imports_next_to_nothing(machine: Machine) -> None:
     script += "except SystemExit: print(*sys.modules)"
     command = [str(machine.python), "-I", "-c", script]
     words = machine.run(PLAIN, command)[1].split()
-    assert "member_entrypoint.health" in words
+    assert "member_entrypoint.health.probe" in words
     ours = {word for word in words if word.startswith("member_entrypoint.")}
-    assert ours == {"member_entrypoint.health", "member_entrypoint.state"}
+    assert ours == {
+        "member_entrypoint.health",
+        "member_entrypoint.health.probe",
+        "member_entrypoint.state",
+    }
     heavy = {"collections", "typing", "socket", "signal", "structlog", "psutil", "dns"}
     assert not heavy & set(words)
 
@@ -378,7 +383,7 @@ def vm(running: Running) -> int:
 def helper(running: Running) -> int:
     """Return the pid of the process that answers over HTTP, once there is one."""
     return eventually(
-        lambda: running.child_that_runs("member_entrypoint.health_http"), "somebody answers"
+        lambda: running.child_that_runs("member_entrypoint.health.http_server"), "somebody answers"
     )
 
 
@@ -457,21 +462,21 @@ def test_http_slow_and_garbage_clients_keep_nobody_else_waiting(
     pid = helper(running)
     with contextlib.ExitStack() as stack:
         clients = []
-        for number in range(3 * health_http.MOST_CLIENTS):
+        for number in range(3 * http_server.MOST_CLIENTS):
             client = stack.enter_context(socket.create_connection((LOOPBACK, web.port), DEADLINE))
             clients.append(client)
             with contextlib.suppress(OSError):
                 client.sendall([b"", b"GET /live HTTP/1.1\r\nX: ", os.urandom(100)][number % 3])
         assert web.ask("/live").status == 200
         open_files = len(os.listdir(f"/proc/{pid}/fd"))
-        assert open_files < health_http.MOST_CLIENTS + 20
+        assert open_files < http_server.MOST_CLIENTS + 20
         assert status_of(pid)["Threads"] == "1"
         # The last to come has its few seconds, and is then shown out without an answer.
         with contextlib.suppress(ConnectionResetError):
             assert clients[-3].recv(1000) == b""
         with socket.create_connection((LOOPBACK, web.port), DEADLINE) as client:
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-                client.sendall(b"x" * health_http.LONGEST_REQUEST)
+                client.sendall(b"x" * http_server.LONGEST_REQUEST)
             assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
     assert web.ask("/live").status == 200
     assert helper(running) == pid

@@ -10,8 +10,8 @@ import pytest
 from dns import rcode
 from dns_server import Zone, serving
 
-from member_entrypoint import resolve
-from member_entrypoint.release import Places
+from member_entrypoint.network import names
+from member_entrypoint.release.active import Places
 
 ADDRESSES = itertools.count(1)
 POD = "m-0.mim.ns.svc.cluster.local."
@@ -53,9 +53,9 @@ def dns(places: Places, *zones: Zone, options: str = "") -> Iterator[None]:
         yield
 
 
-def look_up(places: Places, name: str = "m-0", timeout: float = 20.0) -> resolve.Answer:
+def look_up(places: Places, name: str = "m-0", timeout: float = 20.0) -> names.Answer:
     """Look a name up with a generous time."""
-    return resolve.look_up(name, places, timeout)
+    return names.look_up(name, places, timeout)
 
 
 def test_an_address_is_its_own_answer(places: Places) -> None:
@@ -88,7 +88,7 @@ def test_a_name_with_only_ipv6_is_found(places: Places) -> None:
 def test_a_cname_is_followed(places: Places) -> None:
     """And its target is the canonical name."""
     with dns(places, records("m-0. CNAME x.y.", "x.y. A 10.0.0.1")):
-        assert look_up(places) == resolve.Answer(("10.0.0.1",), "x.y", "")
+        assert look_up(places) == names.Answer(("10.0.0.1",), "x.y", "")
 
 
 def test_a_name_that_exists_only_through_a_search_domain_is_found(places: Places) -> None:
@@ -96,13 +96,13 @@ def test_a_name_that_exists_only_through_a_search_domain_is_found(places: Places
     search = "search ns.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5"
     with dns(places, records(f"{POD} A 10.0.0.1"), options=search):
         found = look_up(places, "m-0.mim")
-        assert found == resolve.Answer(("10.0.0.1",), POD.rstrip("."), "")
+        assert found == names.Answer(("10.0.0.1",), POD.rstrip("."), "")
 
 
 def test_a_name_that_does_not_exist_says_so(places: Places) -> None:
     """At once, without waiting for anything."""
     with dns(places, records("other. A 10.0.0.1")):
-        assert look_up(places) == resolve.Answer(
+        assert look_up(places) == names.Answer(
             (), "", "the name does not exist in DNS", absent=True
         )
 
@@ -143,7 +143,7 @@ def test_silence_ends_at_the_timeout(places: Places) -> None:
         began = time.monotonic()
         found = look_up(places, timeout=1.0)
         assert time.monotonic() - began >= 1.0
-        assert found == resolve.Answer((), "", "no DNS answer within 1 s")
+        assert found == names.Answer((), "", "no DNS answer within 1 s")
 
 
 @pytest.mark.parametrize("lame", ["SERVFAIL", "REFUSED", None])

@@ -13,8 +13,8 @@ from dns_server import Zone, serving
 from processes import Machine, Program, eventually
 from releases import FakeRelease
 
-from member_entrypoint import resolve
-from member_entrypoint.release import Places
+from member_entrypoint.network import names
+from member_entrypoint.release.active import Places
 
 ADDRESSES = itertools.count(1)
 SERVICE = "mim.ns.svc.cluster.local"
@@ -74,16 +74,16 @@ def places(tmp_path: Path) -> Places:
     return Places(str(tmp_path))
 
 
-def behind(places: Places, name: str = SERVICE, *, by_address: bool = False) -> resolve.Hosts:
+def behind(places: Places, name: str = SERVICE, *, by_address: bool = False) -> names.Hosts:
     """Return the hosts behind a name, given a generous time."""
-    return resolve.hosts_behind(name, places, 20.0, by_address=by_address)
+    return names.hosts_behind(name, places, 20.0, by_address=by_address)
 
 
 def test_the_srv_records_of_a_headless_service_name_its_pods(places: Places, zone: Dns) -> None:
     """Each once, however many ports the service has."""
     zone.pods(1, 0, 1)
     with dns(Path(places.root), zone):
-        assert behind(places) == resolve.Hosts((f"m-0.{SERVICE}", f"m-1.{SERVICE}"), "")
+        assert behind(places) == names.Hosts((f"m-0.{SERVICE}", f"m-1.{SERVICE}"), "")
 
 
 def test_without_srv_records_the_names_of_the_addresses_count(places: Places, zone: Dns) -> None:

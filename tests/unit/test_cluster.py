@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from member_entrypoint.cluster import (
+from member_entrypoint.cluster.decision import (
     Facts,
     Marker,
     Plan,
@@ -14,7 +14,7 @@ from member_entrypoint.cluster import (
     write_marker,
 )
 from member_entrypoint.errors import ClusteringError
-from member_entrypoint.release import Places
+from member_entrypoint.release.active import Places
 
 ME = "mongooseim@m-2"
 FIRST = "mongooseim@m-1"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from member_entrypoint import configuration, settings
-from member_entrypoint.configuration import Cets
-from member_entrypoint.discovery import remembered
-from member_entrypoint.release import Places, Release
+from member_entrypoint import settings
+from member_entrypoint.cluster.discovery import remembered
+from member_entrypoint.release import rendering
+from member_entrypoint.release.active import Places, Release
+from member_entrypoint.release.rendering import Cets
 
 INTERVAL = 10.0
 FILE = '[internal_databases.cets]\n  backend = "file"\n  node_list_file = '
@@ -59,7 +60,7 @@ def test_cets_is_noticed(tmp_path: Path, toml: str | None, expected: Cets | None
     (tmp_path / "member").mkdir()
     if toml is not None:
         (tmp_path / "member/mongooseim.toml").write_text(toml)
-    found = configuration.cets(Release("/r", "1", "1"), Places(str(tmp_path)), settings.read({}))
+    found = rendering.cets(Release("/r", "1", "1"), Places(str(tmp_path)), settings.read({}))
     assert found == expected
 
 
@@ -69,6 +70,6 @@ def test_the_configuration_that_the_server_reads_is_the_one_that_counts(tmp_path
     elsewhere.write_text("[internal_databases.cets]\n")
     release, places = Release("/r", "1", "1"), Places(os.fspath(tmp_path))
     named = {"EJABBERD_CONFIG_PATH": str(elsewhere)}
-    assert configuration.cets(release, places, settings.read(named)) == Cets(True, "")  # noqa: FBT003
+    assert rendering.cets(release, places, settings.read(named)) == Cets(True, "")  # noqa: FBT003
     other = {**named, "MONGOOSEIM_CONFIG_FORMAT": "cfg"}
-    assert configuration.cets(release, places, settings.read(other)) is None
+    assert rendering.cets(release, places, settings.read(other)) is None

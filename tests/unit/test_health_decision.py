@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from member_entrypoint import health, health_http, state
+from member_entrypoint import state
+from member_entrypoint.health import http_server, probe
 from member_entrypoint.log import Log
-from member_entrypoint.release import Places, Release
+from member_entrypoint.release.active import Places, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ NODE = "mongooseim@chat-2"
 )
 def test_live(now: str, init: str, vm: str, said: str) -> None:
     """Each state of the member, of PID 1 and of the VM has one answer."""
-    why_not = health.why_not_live(now, init, vm)
+    why_not = probe.why_not_live(now, init, vm)
     assert said in why_not
     assert bool(said) == bool(why_not)
 
@@ -76,7 +77,7 @@ def test_live(now: str, init: str, vm: str, said: str) -> None:
 )
 def test_ready(now: str, reasons: tuple[str, ...], said: str) -> None:
     """Only a member that serves is ready, and the first thing that speaks against it is said."""
-    why_not = health.why_not_ready(now, *reasons)
+    why_not = probe.why_not_ready(now, *reasons)
     assert said in why_not
     assert bool(said) == bool(why_not)
 
@@ -121,43 +122,43 @@ def well(connection: socket.socket) -> None:
 def test_a_node_that_is_registered_and_closes_connections_is_well() -> None:
     """Nothing is wrong with it."""
     with answering(well) as node, answering(epmd_that_knows(node)) as epmd:
-        assert health.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
+        assert probe.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
 
 
 def test_a_node_that_is_not_registered_is_not_well() -> None:
     """Its epmd knows other names, or there is no epmd."""
     with answering(well) as node, answering(epmd_that_knows(node)) as epmd:
-        said = health.whats_wrong_with_node("other@chat-2", "other", str(epmd))
+        said = probe.whats_wrong_with_node("other@chat-2", "other", str(epmd))
         assert said == "the epmd of this host does not know other@chat-2"
-    assert "no epmd on this host" in health.whats_wrong_with_node(NODE, "tcp", str(epmd))
+    assert "no epmd on this host" in probe.whats_wrong_with_node(NODE, "tcp", str(epmd))
 
 
 def test_a_node_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel takes the connection, nobody closes it. Over TLS, the node is not asked."""
-    monkeypatch.setattr(health, "NODE_TIMEOUT", 0.2)
+    monkeypatch.setattr(probe, "NODE_TIMEOUT", 0.2)
     with (
         socket.create_server(("127.0.0.1", 0)) as hung,
         answering(epmd_that_knows(hung.getsockname()[1])) as epmd,
     ):
-        assert "the Erlang VM hangs" in health.whats_wrong_with_node(NODE, "tcp", str(epmd))
-        assert health.whats_wrong_with_node(NODE, "other", str(epmd)) == ""
+        assert "the Erlang VM hangs" in probe.whats_wrong_with_node(NODE, "tcp", str(epmd))
+        assert probe.whats_wrong_with_node(NODE, "other", str(epmd)) == ""
 
 
 def test_an_epmd_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is there, and says nothing."""
-    monkeypatch.setattr(health, "EPMD_TIMEOUT", 0.2)
+    monkeypatch.setattr(probe, "EPMD_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = str(silent.getsockname()[1])
-        assert "does not answer within" in health.whats_wrong_with_node(NODE, "tcp", port)
+        assert "does not answer within" in probe.whats_wrong_with_node(NODE, "tcp", port)
 
 
 def test_a_node_without_epmd_or_at_another_address_is_taken_for_well() -> None:
     """A liveness probe that cannot know must not have a server killed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         unused = server.getsockname()[1]
-    assert health.whats_wrong_with_node(NODE, "none", str(unused)) == ""
+    assert probe.whats_wrong_with_node(NODE, "none", str(unused)) == ""
     with answering(epmd_that_knows(unused)) as epmd:
-        assert health.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
+        assert probe.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
 
 
 @pytest.mark.parametrize(
@@ -175,13 +176,13 @@ def test_a_listener_is_seen_at_any_address(
 ) -> None:
     """Both by asking the kernel, and in its table where it cannot be asked."""
     if way == "read":
-        monkeypatch.setattr(health, "_listens", unable)
+        monkeypatch.setattr(probe, "_listens", unable)
     with socket.create_server((address, 0), family=family) as server:
         port = server.getsockname()[1]
-        assert health.listens(port)
+        assert probe.listens(port)
         with socket.create_connection((address, port)) as client:
-            assert not health.listens(client.getsockname()[1]), "a connection is no listener"
-    assert not health.listens(port)
+            assert not probe.listens(client.getsockname()[1]), "a connection is no listener"
+    assert not probe.listens(port)
 
 
 def unable(_family: int, _port: int) -> bool:
@@ -226,7 +227,7 @@ def test_a_life_begins_without_the_notes_of_another(tmp_path: Path) -> None:
     assert Path(places.state_file).stat().st_mode & 0o777 == 0o644
     assert not Path(places.partition_file).exists()
     assert not Path(places.left_file).exists()
-    assert health.examine(str(tmp_path)) == (WAITING, "", health.why_not_ready(WAITING))
+    assert probe.examine(str(tmp_path)) == (WAITING, "", probe.why_not_ready(WAITING))
 
 
 def test_notes_of_an_earlier_life_are_nobodys(tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_notes_of_an_earlier_life_are_nobodys(tmp_path: Path) -> None:
     state.begin(str(tmp_path), 5222)
     path = tmp_path / state.PROCESSES_FILE
     path.write_text(f"init {os.getpid()} 1\nport 5222\n")
-    assert health.examine(str(tmp_path))[1] == health.NO_SERVER
+    assert probe.examine(str(tmp_path))[1] == probe.NO_SERVER
 
 
 @pytest.mark.parametrize(
@@ -254,11 +255,11 @@ def test_notes_of_an_earlier_life_are_nobodys(tmp_path: Path) -> None:
 def test_requests_and_what_they_get(request_: bytes, status: int) -> None:
     """Two methods, a few paths; all else is told so. HEAD gets the head alone."""
 
-    def get(path: str) -> health_http.Answer:
+    def get(path: str) -> http_server.Answer:
         found = path == "/live"
-        return health_http.Answer("200 OK" if found else "404 Not Found", "the body")
+        return http_server.Answer("200 OK" if found else "404 Not Found", "the body")
 
-    head, _, body = health_http.respond(request_, get).partition(b"\r\n\r\n")
+    head, _, body = http_server.respond(request_, get).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     if request_.startswith(b"HEAD"):
         assert b"Content-Length: 8" in head
@@ -275,9 +276,9 @@ def test_a_node_is_asked_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) 
         asked.append(node)
         return "wrong"
 
-    monkeypatch.setattr(health, "whats_wrong_with_node", ask)
-    monkeypatch.setattr(health_http, "NODE_ANSWER_AGE", 600.0)
-    node = health_http.Node()
+    monkeypatch.setattr(probe, "whats_wrong_with_node", ask)
+    monkeypatch.setattr(http_server, "NODE_ANSWER_AGE", 600.0)
+    node = http_server.Node()
     assert [node.whats_wrong("a", "tcp", "1") for _ in range(100)] == ["wrong"] * 100
     assert len(asked) == 1
     node.whats_wrong("b", "tcp", "1")
@@ -291,8 +292,8 @@ def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         pauses = iter([lambda: None, lambda: None, taken.close])
-        monkeypatch.setattr(health_http.time, "sleep", lambda _seconds: next(pauses)())
-        health_http.listen(port, Log()).close()
+        monkeypatch.setattr(http_server.time, "sleep", lambda _seconds: next(pauses)())
+        http_server.listen(port, Log()).close()
     said = capfd.readouterr().out
     assert said.count(f"no answer on port {port} (HEALTH_HTTP_PORT)") == 1
     assert said.count("now") == 1

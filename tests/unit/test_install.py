@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.install import install
-from member_entrypoint.release import Places, find
+from member_entrypoint.release.active import Places, find
+from member_entrypoint.release.tarball import install
 
 PROGRAMS = ("bin/mongooseim", "bin/mongooseimctl", "erts-9.1/bin/erl")
 

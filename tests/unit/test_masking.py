@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from member_entrypoint.masking import mask, show_files
+from member_entrypoint.release.masking import mask, show_files
 
 
 @pytest.mark.parametrize(

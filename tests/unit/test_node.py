@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint import node, settings
+from member_entrypoint import settings
+from member_entrypoint.cluster import node
+from member_entrypoint.cluster.node import Role
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.node import Role
 
 
 def nobody(_host: str) -> str | None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint import configuration, settings, terms
+from member_entrypoint import settings, terms
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.release import Places, Release
+from member_entrypoint.release import rendering
+from member_entrypoint.release.active import Places, Release
 
 NODE = "mongooseim@m-1"
 HELM = """\
@@ -61,26 +62,26 @@ def test_vm_args_have_one_name_and_one_cookie_and_keep_the_rest(
     text: str, kept: list[str], cookie: str
 ) -> None:
     """Of two cookies OTP takes neither, and the release's scripts grep for one line each."""
-    rendered = configuration.vm_args(text, "sname", NODE, None)
+    rendered = rendering.vm_args(text, "sname", NODE, None)
     assert lines(rendered) == [*kept, f"-sname {NODE}", f"-setcookie {cookie}"]
     assert rendered.endswith("\n")
 
 
 def test_the_cookie_of_the_settings_wins() -> None:
     """The shell version documented it, and forgot to apply it."""
-    assert "-setcookie mine" in lines(configuration.vm_args(HELM, "name", NODE, "mine"))
-    assert "chartcookie" not in configuration.vm_args(HELM, "name", NODE, "mine")
+    assert "-setcookie mine" in lines(rendering.vm_args(HELM, "name", NODE, "mine"))
+    assert "chartcookie" not in rendering.vm_args(HELM, "name", NODE, "mine")
 
 
 def test_comments_are_kept() -> None:
     """Who reads the rendered file finds what the author of the source wrote."""
-    assert "## from the chart" in configuration.vm_args(HELM, "name", NODE, None)
+    assert "## from the chart" in rendering.vm_args(HELM, "name", NODE, None)
 
 
 def test_a_cookie_that_the_scripts_cannot_use_is_an_error_that_does_not_show_it() -> None:
     """It would be cut at the blank by one reader and not by the other."""
     with pytest.raises(ConfigurationError) as refusal:
-        configuration.vm_args('-setcookie "two words"', "sname", NODE, None)
+        rendering.vm_args('-setcookie "two words"', "sname", NODE, None)
     assert "two words" not in str(refusal.value)
 
 
@@ -93,7 +94,7 @@ def test_whatever_the_settings_accept_stays_on_its_line(text: str) -> None:
         except ConfigurationError:
             continue
         value = getattr(given_settings, variable.lower())
-        rendered = configuration.vm_args("", "name", f"a@{value}", value)
+        rendered = rendering.vm_args("", "name", f"a@{value}", value)
         assert rendered.splitlines()[-2:] == [f"-name a@{value}", f"-setcookie {value}"]
         assert not re.search(r"[\s\"'#\\]", value or "")
 
@@ -101,10 +102,10 @@ def test_whatever_the_settings_accept_stays_on_its_line(text: str) -> None:
 @given(st.text(alphabet="-snamecookit\"'#\\ \t\n\r@x0", max_size=60))
 def test_whatever_vm_args_says_ours_is_what_the_scripts_find(text: str) -> None:
     """The scripts' own grep finds our name and our cookie only; rendering twice changes nothing."""
-    rendered = configuration.vm_args(text, "sname", NODE, "ours")
+    rendered = rendering.vm_args(text, "sname", NODE, "ours")
     found = [line for line in rendered.splitlines() if re.match(r"-(s?name|setcookie)(\s|$)", line)]
     assert found == [f"-sname {NODE}", "-setcookie ours"]
-    assert configuration.vm_args(rendered, "sname", NODE, "ours") == rendered
+    assert rendering.vm_args(rendered, "sname", NODE, "ours") == rendered
 
 
 MNESIA = '{mnesia, [{dir, "/data/M"}'
@@ -141,20 +142,20 @@ MNESIA = '{mnesia, [{dir, "/data/M"}'
 )
 def test_app_config_has_the_containers_folders_and_keeps_the_rest(text: str, expected: str) -> None:
     """Comments and strings that look like options are left alone; so is the user's own mnesia."""
-    assert configuration.app_config(text, "/data/M", "/logs") == expected
+    assert rendering.app_config(text, "/data/M", "/logs") == expected
 
 
 def test_app_config_rendered_twice_is_the_same() -> None:
     """Restarting is idempotent."""
-    once = configuration.app_config("[{kernel, []}].", "/data/M", "/logs")
-    assert configuration.app_config(once, "/data/M", "/logs") == once
+    once = rendering.app_config("[{kernel, []}].", "/data/M", "/logs")
+    assert rendering.app_config(once, "/data/M", "/logs") == once
 
 
 @pytest.mark.parametrize("text", ["", "% nothing", "{mnesia, []}.", "hello"])
 def test_an_app_config_that_is_no_list_is_an_error(text: str) -> None:
     """Erlang would refuse it, after a boot."""
     with pytest.raises(ConfigurationError, match="Erlang list"):
-        configuration.app_config(text, "/data/M", "/logs")
+        rendering.app_config(text, "/data/M", "/logs")
 
 
 @pytest.fixture
@@ -177,9 +178,9 @@ def places(tmp_path: Path) -> Places:
 def render(places: Places, **environment: str) -> dict[str, str]:
     """Render once, and return what the server would read."""
     release = Release(places.release, "1", "1")
-    files = configuration.render(release, places, settings.read(environment), NODE)
-    configuration.add_hosts(places)
-    configuration.write(release, places, files)
+    files = rendering.render(release, places, settings.read(environment), NODE)
+    rendering.add_hosts(places)
+    rendering.write(release, places, files)
     return {entry.name: entry.read_text() for entry in Path(release.etc).iterdir()}
 
 

@@ -6,7 +6,7 @@ Arguments: the interpreter, this folder, how many.
 import os
 import sys
 
-from member_entrypoint.supervisor import Ended, Supervisor
+from member_entrypoint.pid1.supervisor import Ended, Supervisor
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Our program without the step that makes it a child subreaper: what the tests must notice."""
 
-from member_entrypoint import supervisor
 from member_entrypoint.__main__ import main
+from member_entrypoint.pid1 import supervisor
 
 
 def _nothing() -> None:

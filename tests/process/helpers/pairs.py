@@ -6,7 +6,7 @@ Its argument says how many, one after the other.
 import os
 import sys
 
-from member_entrypoint.supervisor import Ended, Supervisor
+from member_entrypoint.pid1.supervisor import Ended, Supervisor
 
 PAIR = "(sleep 0.01 &); sleep 0.01; exit 3"
 

@@ -3,7 +3,7 @@
 import os
 import time
 
-from member_entrypoint.supervisor import Supervisor
+from member_entrypoint.pid1.supervisor import Supervisor
 
 
 def main() -> int:

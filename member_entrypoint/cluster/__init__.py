@@ -1,0 +1,1 @@
+"""Who this node is, what it has to do about its cluster, and doing it."""

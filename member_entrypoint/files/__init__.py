@@ -1,0 +1,1 @@
+"""Whose a file is, and how it is written."""

@@ -1,0 +1,1 @@
+"""Alive? Ready? The answers that probes get."""

@@ -1,0 +1,1 @@
+"""Names of hosts: the hosts file and DNS."""

@@ -1,0 +1,1 @@
+"""Processes: spawn, signals, reaping, stopping."""

@@ -1,0 +1,1 @@
+"""The release on the disk: its tarball, its configuration, its flags."""
