@@ -13,16 +13,9 @@ import sys
 import time
 
 from member_entrypoint import settings
-from member_entrypoint.cluster import member
-from member_entrypoint.cluster.decision import (
-    Marker,
-    Plan,
-    decide,
-    forget_marker,
-    has_schema,
-    read_marker,
-    write_marker,
-)
+from member_entrypoint.cluster import facts, member
+from member_entrypoint.cluster.decision import Marker, Plan, decide
+from member_entrypoint.cluster.facts import forget_marker, has_schema, read_marker, write_marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, EntrypointError, StartError
 from member_entrypoint.files import users
@@ -46,11 +39,11 @@ def look(mine: Member, deadline: float) -> None:
         from member_entrypoint.cluster import discovery
 
         discovery.begin(mine)
-    facts = member.facts(mine)
-    plan = decide(facts)
+    known = facts.read_facts(mine)
+    plan = decide(known)
     if plan is Plan.EXAMINE:
         nodes = joining.schema_nodes(mine)
-        plan = decide(facts._replace(schema_nodes=nodes))
+        plan = decide(known._replace(schema_nodes=nodes))
     target = mine.role.target or ""
     if plan is Plan.MEMBER:
         write_marker(mine.places, mine.node, Marker.JOINED, target)
@@ -92,7 +85,7 @@ def settle(mine: Member, deadline: float) -> None:
     """
     for warning in users.warnings(mine.places):
         mine.log.warning(warning)
-    plan = decide(member.facts(mine))
+    plan = decide(facts.read_facts(mine))
     target = mine.role.target or ""
     has_data = plan is Plan.MEMBER or (plan is Plan.PRIMARY and has_schema(mine.places, mine.node))
     if plan is Plan.FOUND:

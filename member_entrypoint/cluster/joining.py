@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.decision import read_marker
+from member_entrypoint.cluster.facts import read_marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang import epmd, rpc
 from member_entrypoint.errors import ClusteringError, RemovedError, StartError, TryAgainError

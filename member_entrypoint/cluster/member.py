@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from member_entrypoint import settings
 from member_entrypoint.cluster import node
-from member_entrypoint.cluster.decision import Facts, has_schema, read_marker
 from member_entrypoint.log import Log
 from member_entrypoint.network import names
 from member_entrypoint.release import active, rendering
@@ -59,18 +58,6 @@ def describe(
     role = node.role(options, kernel_host, name) if joins else node.Role(None, primary=False)
     log = Log(options.log_format, options.log_level)
     return Member(options, places, installed, name, role, log, cets)
-
-
-def facts(member: Member) -> Facts:
-    """Return what can be known of a member before its VM runs, from the disk alone."""
-    return Facts(
-        node=member.node,
-        target=member.role.target,
-        primary=member.role.primary,
-        has_schema=has_schema(member.places, member.node),
-        marker=read_marker(member.places, member.node)[0],
-        discard=member.settings.join_discards_data,
-    )
 
 
 def known_full_name(host: str, places: active.Places) -> str | None:

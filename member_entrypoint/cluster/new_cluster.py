@@ -9,7 +9,8 @@ at once is founded at once.
 import time
 
 from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.decision import Marker, read_marker
+from member_entrypoint.cluster.decision import Marker
+from member_entrypoint.cluster.facts import read_marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import State
 from member_entrypoint.errors import ClusteringError

@@ -9,10 +9,9 @@ from member_entrypoint.cluster.decision import (
     Marker,
     Plan,
     decide,
-    read_marker,
     waits_before_start,
-    write_marker,
 )
+from member_entrypoint.cluster.facts import read_marker, write_marker
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.release.active import Places
 
