@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.network import names
+from member_entrypoint.network.addresses import is_address
 from member_entrypoint.pauses import Pauses
 
 FIRST_LOOK = 10.0
@@ -53,7 +54,7 @@ class Discovery:
         """
         mine, now = self._mine, time.monotonic()
         host = mine.node.partition("@")[2]
-        by_address = names.is_address(host)
+        by_address = is_address(host)
         found = names.hosts_behind(self._name, mine.places, self._interval, by_address=by_address)
         if not found.names:
             reason = found.reason or "the name has no hosts"

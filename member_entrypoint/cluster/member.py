@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from member_entrypoint import settings
 from member_entrypoint.cluster import node
 from member_entrypoint.log import Log
-from member_entrypoint.network import names
+from member_entrypoint.network import hosts_file
 from member_entrypoint.release import active, rendering
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def describe(
 
 def known_full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, as far as that needs no DNS, or None."""
-    canonical = names.in_hosts_file(host, places.hosts).canonical
+    canonical = hosts_file.find(host, places.hosts).canonical
     if "." in canonical:
         return canonical
     return host if "." in host else None
@@ -70,6 +70,8 @@ def known_full_name(host: str, places: active.Places) -> str | None:
 
 def full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, or None: hosts file first, then DNS."""
+    from member_entrypoint.network import names
+
     return (
         known_full_name(host, places)
         or names.in_dns(host, places.resolv_conf, FULL_NAME_TIMEOUT).canonical

@@ -7,7 +7,6 @@ at, and looked at again until they are back.
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Mapping
 from enum import Enum
@@ -21,7 +20,7 @@ from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.distribution import DOWN, Connection
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import PartitionError
-from member_entrypoint.network import names
+from member_entrypoint.network.own_addresses import OwnAddresses
 from member_entrypoint.terms import Atom
 
 ASK_TIMEOUT = 5.0
@@ -84,7 +83,7 @@ class Watcher:
         """Begin with nothing known."""
         self._mine = mine
         self._hesitation = min(LONGEST_HESITATION, LOOK_AGAIN * 2**restarts)
-        self._addresses = OwnAddresses(mine)
+        self._addresses = OwnAddresses(mine.node.partition("@")[2], mine.places.hosts)
         self._missing: dict[str, Missing] = {}
         self._loses = False
         self._apart_since: float | None = None
@@ -257,37 +256,3 @@ def _names(connection: Connection, key: str) -> frozenset[str]:
     if not isinstance(answer, list):
         raise RpcError(f"Mnesia does not say its {key}")
     return frozenset(str(name) for name in answer)
-
-
-class OwnAddresses:
-    """The addresses of this machine, and whether it has lost one.
-
-    Docker takes the interface away from a container that it disconnects from a network, and the
-    names of all others with it, which then look as if they had been stopped.
-    """
-
-    def __init__(self, mine: Member) -> None:
-        """Take those that the hosts file has now."""
-        self._mine = mine
-        self._known = self._in_hosts_file()
-
-    def lost(self) -> bool:
-        """Tell whether one is gone, and no other has come instead."""
-        new = {address for address in self._in_hosts_file() - self._known if _is_ours(address)}
-        if new:
-            self._known = new
-        return not all(_is_ours(address) for address in self._known)
-
-    def _in_hosts_file(self) -> set[str]:
-        host = self._mine.node.partition("@")[2]
-        return set(names.in_hosts_file(host, self._mine.places.hosts).addresses)
-
-
-def _is_ours(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except OSError:
-        return False
-    return True

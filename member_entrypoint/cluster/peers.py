@@ -12,6 +12,7 @@ from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import epmd
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.network import names
+from member_entrypoint.network.addresses import is_address
 from member_entrypoint.terms import Atom
 
 ORDINALS = 10
@@ -44,7 +45,7 @@ def candidates(mine: Member) -> list[str]:
     """
     label, dot, domain = mine.node.partition("@")[2].partition(".")
     base = split_ordinal(label)
-    if base is None or names.is_address(label + dot + domain):
+    if base is None or is_address(label + dot + domain):
         return []
     first = int(mine.settings.master_ordinal)
     hosts = [f"{base[0]}-{ordinal}{dot}{domain}" for ordinal in range(first, first + ORDINALS)]

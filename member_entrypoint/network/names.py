@@ -1,12 +1,13 @@
 """Where is a name? The hosts file first, then DNS, in the order that the C library keeps.
 
-dnspython is imported only when DNS is asked, socket only when an address is looked at: PID 1 needs
-neither for short node names.
+dnspython is imported only when DNS is asked: that takes time which a starting VM wants.
 """
 
 import time
 from typing import NamedTuple
 
+from member_entrypoint.network import hosts_file
+from member_entrypoint.network.addresses import is_address
 from member_entrypoint.release.active import Places
 
 
@@ -42,43 +43,10 @@ def look_up(name: str, places: Places, timeout: float) -> Answer:
     """
     if is_address(name):
         return Answer((name,), name, "")
-    found = in_hosts_file(name, places.hosts)
-    if found.addresses:
-        return found
+    entry = hosts_file.find(name, places.hosts)
+    if entry.addresses:
+        return Answer(entry.addresses, entry.canonical, "")
     return in_dns(name, places.resolv_conf, timeout)
-
-
-def is_address(name: str) -> bool:
-    """Tell whether `name` is an IPv4 or IPv6 address."""
-    import socket
-
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, name)
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def in_hosts_file(name: str, path: str) -> Answer:
-    """Return the addresses that the hosts file gives for `name`, and the first name beside them.
-
-    The case of letters does not count (hosts(5)).
-    """
-    addresses: list[str] = []
-    canonical = ""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        address, *names = line.partition("#")[0].split() or [""]
-        if name.lower() in (other.lower() for other in names) and is_address(address):
-            addresses.append(address)
-            canonical = canonical or names[0]
-    return Answer(tuple(addresses), canonical, "" if addresses else f"not in {path}")
 
 
 def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
