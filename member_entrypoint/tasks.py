@@ -33,8 +33,11 @@ def look(mine: Member, deadline: float) -> None:
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
     from member_entrypoint.cluster import joining
+    from member_entrypoint.network import listening
 
-    joining.wait_for_addresses(mine)
+    listening.wait_for_addresses(
+        mine.settings.wait_for, mine.places, mine.settings.start_timeout, mine.log
+    )
     if mine.settings.discovery_file:
         from member_entrypoint.cluster import discovery
 

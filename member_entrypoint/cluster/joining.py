@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,7 +11,7 @@ from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.facts import read_marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang import epmd, rpc
-from member_entrypoint.errors import ClusteringError, RemovedError, StartError, TryAgainError
+from member_entrypoint.errors import ClusteringError, RemovedError, TryAgainError
 from member_entrypoint.network import names
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom, show
@@ -22,39 +21,6 @@ CONNECT_TIMEOUT = 3.0
 ASK_TIMEOUT = 10.0
 LONGEST_JOIN = 60.0
 TRIES = 3
-
-
-def wait_for_addresses(mine: Member) -> None:
-    """Wait until something listens on each address of `WAIT_FOR`.
-
-    Raises `StartError` after `START_TIMEOUT`.
-    """
-    timeout = mine.settings.start_timeout
-    pauses = Pauses(time.monotonic() + timeout)
-    for host, port in mine.settings.wait_for:
-        while missing := _not_listening(mine, host, port):
-            if pauses.over():
-                raise StartError(
-                    f"nothing listens on {host}:{port}, which WAIT_FOR names ({missing}); "
-                    f"waited for START_TIMEOUT ({timeout:g} s)"
-                )
-            if pauses.time_to_speak(missing):
-                left = pauses.left()
-                mine.log.info(f"waiting for {host}:{port}", reason=missing, seconds_left=left)
-            pauses.pause()
-
-
-def _not_listening(mine: Member, host: str, port: int) -> str:
-    answer = names.look_up(host, mine.places, DNS_TIMEOUT)
-    missing = answer.reason
-    for address in answer.addresses:
-        try:
-            socket.create_connection((address, port), CONNECT_TIMEOUT).close()
-        except OSError as error:
-            missing = f"{address}: {error.strerror or error}"
-        else:
-            return ""
-    return missing
 
 
 def wait_until_there(mine: Member, target: str, deadline: float) -> None:
