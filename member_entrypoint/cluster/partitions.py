@@ -9,12 +9,12 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 
 from member_entrypoint import state
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.partition_rule import Missing, loses, no_longer_missing
 from member_entrypoint.cluster.peers import State
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.distribution import DOWN, Connection
@@ -29,35 +29,6 @@ LOOK_AGAIN_AT_STOPPED = 30.0
 CONNECT_AGAIN = 2.0
 CONFIRM = 1.5
 LONGEST_HESITATION = 300.0
-
-
-class Missing(Enum):
-    """Why a member is not among those that run with this node."""
-
-    DOWN = "it does not run"
-    SILENT = "its host does not answer: it is down, or the network in between is cut"
-    APART = "it runs, but apart from this node: both have changed data without the other"
-
-
-def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
-    """Tell whether `node` is on the losing side of a partition: a pure function.
-
-    `running` are the members that run together with it, itself among them; `missing` are all
-    others. Those that are down count for neither side. The larger side wins; of two that are equal,
-    the one that has the member whose name comes first.
-    """
-    away = {name for name, why in missing.items() if why is not Missing.DOWN}
-    together = running | {node}
-    if len(away) != len(together):
-        return len(away) > len(together)
-    return bool(away) and min(away) < min(together)
-
-
-def no_longer_missing(own: str, node: str, running: frozenset[str]) -> str:
-    """Return what to say of a member that was missing: it is back, or it was removed."""
-    if node in running:
-        return f"{own} and {node} run together again"
-    return f"{node} is no member of the cluster any more"
 
 
 def watch(mine: Member, restarts: int) -> None:
