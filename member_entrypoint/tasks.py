@@ -32,7 +32,6 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
-    from member_entrypoint.cluster import joining
     from member_entrypoint.network import listening
 
     listening.wait_for_addresses(
@@ -45,7 +44,9 @@ def look(mine: Member, deadline: float) -> None:
     known = facts.read_facts(mine)
     plan = decide(known)
     if plan is Plan.EXAMINE:
-        nodes = joining.schema_nodes(mine)
+        from member_entrypoint.cluster import membership
+
+        nodes = membership.schema_nodes(mine)
         plan = decide(known._replace(schema_nodes=nodes))
     target = mine.role.target or ""
     if plan is Plan.MEMBER:
@@ -102,20 +103,20 @@ def settle(mine: Member, deadline: float) -> None:
         sys.stdout.flush()
     if has_data or plan is Plan.JOIN:
         # Now, while there is nothing to do but to wait.
-        from member_entrypoint.cluster import joining
+        from member_entrypoint.cluster import joining, membership
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
-    stranger = joining.forgotten_by(mine) if has_data else ""
+    stranger = membership.forgotten_by(mine) if has_data else ""
     if stranger and not mine.settings.join_discards_data:
-        raise joining.removed(mine, target)
+        raise membership.removed(mine, target)
     _wait_until_started(mine)
     _say_what_it_is(mine, plan)
-    if stranger and not joining.is_listed_by(mine, stranger):
+    if stranger and not membership.is_listed_by(mine, stranger):
         write_marker(mine.places, mine.node, Marker.JOINING, stranger)
         plan, target = Plan.JOIN, stranger
     if plan is Plan.PRIMARY:
         mine.log.info(f"Clustered {mine.node} with {mine.node}")
     elif plan is Plan.MEMBER:
-        joining.check_membership(mine, target, deadline)
+        membership.check_membership(mine, target, deadline)
     elif plan is Plan.JOIN:
         joining.join(mine, target, deadline)
         write_marker(mine.places, mine.node, Marker.JOINED, target)
@@ -138,9 +139,9 @@ def _say_what_it_is(mine: Member, plan: Plan) -> None:
 def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
     from member_entrypoint import state
-    from member_entrypoint.cluster import joining
+    from member_entrypoint.cluster import leaving
 
-    joining.leave(mine, deadline)
+    leaving.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
     with contextlib.suppress(OSError):
         state.write(mine.places.left_file, "this node has left its cluster")
@@ -162,10 +163,10 @@ def _wait_until_started(mine: Member) -> None:
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
         if now >= look_again and mine.erlang.speaks_plain_tcp():
-            from member_entrypoint.cluster import joining
+            from member_entrypoint.cluster import membership
 
-            awaited = joining.whom_mnesia_waits_for(mine)
-            joining.connect(mine, awaited)
+            awaited = membership.whom_mnesia_waits_for(mine)
+            membership.connect(mine, awaited)
             reason = (
                 "Mnesia loads its tables from the node that went down last, which may be "
                 f"{' or '.join(awaited)}: start it"
