@@ -30,7 +30,7 @@ def own_node(settings: Settings, kernel_host: str, full_name: Callable[[str], st
     return f"{settings.node_name}@{host}"
 
 
-def role(settings: Settings, kernel_host: str, node: str) -> Role:
+def role_of(settings: Settings, kernel_host: str, node: str) -> Role:
     """Return whom `node` joins.
 
     Raises `ConfigurationError` where neither a variable nor the host name says it. Source: the

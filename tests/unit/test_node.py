@@ -31,7 +31,7 @@ def derive(
     """Return node name and role of a machine with this host name."""
     options = settings.read(environment)
     own = node.own_node(options, host, full_name)
-    return own, node.role(options, host, own)
+    return own, node.role_of(options, host, own)
 
 
 LONG = {"NODE_TYPE": "name"}
