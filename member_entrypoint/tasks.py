@@ -40,13 +40,13 @@ def look(mine: Member, deadline: float) -> None:
     if mine.settings.discovery_file:
         from member_entrypoint.cluster import discovery
 
-        discovery.begin(mine)
+        discovery.prepare_file(mine)
     known = facts.read_facts(mine)
     plan = decide(known)
     if plan is Plan.EXAMINE:
         from member_entrypoint.cluster import membership
 
-        nodes = membership.schema_nodes(mine)
+        nodes = membership.read_schema_nodes(mine)
         plan = decide(known._replace(schema_nodes=nodes))
     target = mine.role.target or ""
     if plan is Plan.MEMBER:
@@ -58,10 +58,10 @@ def look(mine: Member, deadline: float) -> None:
             "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give "
             "it an empty volume"
         )
-    elif plan is Plan.FOUND:
+    elif plan is Plan.START_CLUSTER:
         from member_entrypoint.cluster import new_cluster
 
-        found = new_cluster.search(mine, deadline)
+        found = new_cluster.find_existing_cluster(mine, deadline)
         if found:
             _prepare_to_join(mine, found, deadline)
         else:
@@ -75,7 +75,7 @@ def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     from member_entrypoint.cluster import joining
 
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
-    joining.wait_until_there(mine, target, deadline)
+    joining.wait_until_joinable(mine, target, deadline)
     # Before the others forget us: whoever starts after a crash in between knows whom to join.
     write_marker(mine.places, mine.node, Marker.JOINING, target)
     if not has_schema(mine.places, mine.node):
@@ -92,7 +92,7 @@ def settle(mine: Member, deadline: float) -> None:
     plan = decide(facts.read_facts(mine))
     target = mine.role.target or ""
     has_data = plan is Plan.MEMBER or (plan is Plan.PRIMARY and has_schema(mine.places, mine.node))
-    if plan is Plan.FOUND:
+    if plan is Plan.START_CLUSTER:
         # `look` has found out whether there is a cluster; the VM may have its schema, or not yet.
         marker, other = read_marker(mine.places, mine.node)
         plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
@@ -105,14 +105,14 @@ def settle(mine: Member, deadline: float) -> None:
         # Now, while there is nothing to do but to wait.
         from member_entrypoint.cluster import joining, membership
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
-    stranger = membership.forgotten_by(mine) if has_data else ""
-    if stranger and not mine.settings.join_discards_data:
-        raise membership.removed(mine, target)
+    member_that_removed_us = membership.find_member_that_removed_us(mine) if has_data else ""
+    if member_that_removed_us and not mine.settings.join_discards_data:
+        raise membership.removed_error(mine, target)
     _wait_until_started(mine)
     _say_what_it_is(mine, plan)
-    if stranger and not membership.is_listed_by(mine, stranger):
-        write_marker(mine.places, mine.node, Marker.JOINING, stranger)
-        plan, target = Plan.JOIN, stranger
+    if member_that_removed_us and not membership.is_listed_by(mine, member_that_removed_us):
+        write_marker(mine.places, mine.node, Marker.JOINING, member_that_removed_us)
+        plan, target = Plan.JOIN, member_that_removed_us
     if plan is Plan.PRIMARY:
         mine.log.info(f"Clustered {mine.node} with {mine.node}")
     elif plan is Plan.MEMBER:
@@ -197,7 +197,7 @@ def discover(mine: Member, _: float) -> None:
     """Keep the file of nodes for CETS until this process is ended."""
     from member_entrypoint.cluster import discovery
 
-    discovery.keep(mine)
+    discovery.keep_file_current(mine)
 
 
 TASKS = {"look": look, "settle": settle, "leave": leave, "watch": watch, "discover": discover}

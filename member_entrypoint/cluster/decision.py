@@ -33,7 +33,7 @@ class Plan(Enum):
     """What a node does about its cluster."""
 
     ALONE = "run alone"
-    FOUND = "found a cluster, unless there is one already"
+    START_CLUSTER = "start a new cluster, unless one exists"
     PRIMARY = "run as the one that others join"
     MEMBER = "run as the member that it is"
     JOIN = "join the cluster"
@@ -49,7 +49,7 @@ def decide(facts: Facts) -> Plan:  # noqa: PLR0911 - a line for each case
     if facts.target is None and not facts.primary:
         return Plan.ALONE
     if not facts.has_schema or facts.marker in {Marker.JOINING, Marker.LEFT}:
-        return Plan.FOUND if facts.target is None else Plan.JOIN
+        return Plan.START_CLUSTER if facts.target is None else Plan.JOIN
     if facts.target is None:
         return Plan.PRIMARY
     if facts.marker is Marker.JOINED:
@@ -63,4 +63,4 @@ def decide(facts: Facts) -> Plan:  # noqa: PLR0911 - a line for each case
 
 def waits_before_start(plan: Plan) -> bool:
     """Tell whether something has to be looked up before the VM may start."""
-    return plan in {Plan.JOIN, Plan.FOUND, Plan.EXAMINE}
+    return plan in {Plan.JOIN, Plan.START_CLUSTER, Plan.EXAMINE}

@@ -17,38 +17,38 @@ LONGEST_JOIN = 60.0
 TRIES = 3
 
 
-def wait_until_there(mine: Member, target: str, deadline: float) -> None:
+def wait_until_joinable(member: Member, target: str, deadline: float) -> None:
     """Wait until the node to join serves and takes us in, saying what is missing.
 
     Raises `ClusteringError` when `deadline` has passed.
     """
     pauses = Pauses(deadline)
-    announcement = peers.Announcement(mine)
-    while missing := whats_missing(mine, target):
+    announcement = peers.Announcement(member)
+    while missing := why_not_joinable(member, target):
         if pauses.over():
             raise ClusteringError(
-                f"Failed clustering {mine.node} with {target}: {missing}; waited for it for "
-                f"JOIN_TIMEOUT ({mine.settings.join_timeout:g} s)"
+                f"Failed clustering {member.node} with {target}: {missing}; waited for it for "
+                f"JOIN_TIMEOUT ({member.settings.join_timeout:g} s)"
             )
         if pauses.time_to_speak(missing):
-            mine.log.info(f"waiting for {target}", reason=missing, seconds_left=pauses.left())
-        announcement.make()
+            member.log.info(f"waiting for {target}", reason=missing, seconds_left=pauses.left())
+        announcement.register()
         pauses.pause()
-    announcement.take_back()
+    announcement.withdraw()
 
 
-def whats_missing(mine: Member, target: str) -> str:
+def why_not_joinable(member: Member, target: str) -> str:
     """Return what keeps us from joining `target`, in words; empty if nothing does.
 
     First what costs nothing (hosts file, DNS, the other host's epmd), then, if all that is well,
     the node itself is asked.
     """
-    return _not_registered(mine, target) or _not_serving(mine, target)
+    return _why_not_registered(member, target) or _why_not_serving(member, target)
 
 
-def _not_registered(mine: Member, target: str) -> str:
+def _why_not_registered(member: Member, target: str) -> str:
     name, _, host = target.partition("@")
-    answer = names.look_up(host, mine.places, DNS_TIMEOUT)
+    answer = names.look_up(host, member.places, DNS_TIMEOUT)
     if not answer.addresses:
         return f"no address for {host}: {answer.reason}"
     missing = ""
@@ -63,9 +63,9 @@ def _not_registered(mine: Member, target: str) -> str:
     return missing
 
 
-def _not_serving(mine: Member, target: str) -> str:
+def _why_not_serving(member: Member, target: str) -> str:
     try:
-        running = peers.listed(mine, target, "running_db_nodes", ASK_TIMEOUT)
+        running = peers.mnesia_nodes(member, target, "running_db_nodes", ASK_TIMEOUT)
     except rpc.NodeDownError:
         return (
             f"{target} refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its "
@@ -76,7 +76,7 @@ def _not_serving(mine: Member, target: str) -> str:
     return "" if target in running else f"{target} is up, but its Mnesia does not run yet"
 
 
-def remove_stale_entry(mine: Member, target: str, deadline: float) -> None:
+def remove_stale_entry(member: Member, target: str, deadline: float) -> None:
     """Have the cluster of `target` forget the node of our name that had the disk we lost.
 
     A node that joins while the others still list it can hang in the join (seen with MongooseIM
@@ -84,19 +84,21 @@ def remove_stale_entry(mine: Member, target: str, deadline: float) -> None:
     """
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
     try:
-        if mine.node not in peers.listed(mine, target, "db_nodes", ASK_TIMEOUT):
+        if member.node not in peers.mnesia_nodes(member, target, "db_nodes", ASK_TIMEOUT):
             return
-        mine.log.info(f"{target} lists {mine.node}, whose data are lost: removing that entry first")
-        arguments = [Atom("schema"), Atom(mine.node)]
-        answer = mine.erlang.rpc(target, "mnesia", "del_table_copy", arguments, timeout)
+        member.log.info(
+            f"{target} lists {member.node}, whose data are lost: removing that entry first"
+        )
+        arguments = [Atom("schema"), Atom(member.node)]
+        answer = member.erlang.rpc(target, "mnesia", "del_table_copy", arguments, timeout)
         reason = "" if answer == ("atomic", "ok") else show(answer)[:300]
     except rpc.RpcError as error:
         reason = str(error)
     if reason:
-        mine.log.warning(f"the entry of {mine.node} could not be removed", reason=reason)
+        member.log.warning(f"the entry of {member.node} could not be removed", reason=reason)
 
 
-def join(mine: Member, target: str, deadline: float) -> None:
+def join(member: Member, target: str, deadline: float) -> None:
     """Join the cluster of `target`; return when its Mnesia counts us among its running nodes.
 
     The join itself is MongooseIM's own `join_cluster` on the running VM. Two nodes that join at
@@ -105,26 +107,26 @@ def join(mine: Member, target: str, deadline: float) -> None:
     """
     pauses = Pauses(deadline)
     for left in reversed(range(TRIES)):
-        words = _try(mine, target, deadline)
+        words = _run_join_cluster(member, target, deadline)
         try:
-            if mine.node in peers.listed(mine, target, "running_db_nodes", ASK_TIMEOUT):
+            if member.node in peers.mnesia_nodes(member, target, "running_db_nodes", ASK_TIMEOUT):
                 return
         except rpc.RpcError as error:
             words = f"{words}; {error}"
-        if left == 0 or pauses.over() or _not_registered(mine, target):
+        if left == 0 or pauses.over() or _why_not_registered(member, target):
             break
-        mine.log.warning(f"{mine.node} could not join {target}, trying again", reason=words)
+        member.log.warning(f"{member.node} could not join {target}, trying again", reason=words)
         pauses.pause()
-    raise TryAgainError(f"{mine.node} could not join {target}: {words}")
+    raise TryAgainError(f"{member.node} could not join {target}: {words}")
 
 
-def _try(mine: Member, target: str, deadline: float) -> str:
+def _run_join_cluster(member: Member, target: str, deadline: float) -> str:
     """Run MongooseIM's `join_cluster` once; return its words, for the case that it failed."""
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
     try:
-        status, words = run_mongooseimctl(mine.release, ["join_cluster", "-f", target], timeout)
+        status, words = run_mongooseimctl(member.release, ["join_cluster", "-f", target], timeout)
     except TimeoutError:
         raise TryAgainError(
-            f"join_cluster of {mine.node} with {target} did not end within {timeout:.0f} s"
+            f"join_cluster of {member.node} with {target} did not end within {timeout:.0f} s"
         ) from None
     return f"join_cluster ended with status {status}: {words}"

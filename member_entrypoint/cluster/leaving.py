@@ -7,12 +7,12 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError
 
 
-def leave(mine: Member, deadline: float) -> None:
+def leave(member: Member, deadline: float) -> None:
     """Run MongooseIM's `leave_cluster`; raises `ClusteringError` with its words if it fails."""
     timeout = max(1.0, deadline - time.monotonic())
     try:
-        status, words = run_mongooseimctl(mine.release, ["leave_cluster", "-f"], timeout)
+        status, words = run_mongooseimctl(member.release, ["leave_cluster", "-f"], timeout)
     except TimeoutError:
         status, words = -1, f"it did not end within {timeout:.0f} s"
     if status != 0:
-        raise ClusteringError(f"{mine.node} could not leave its cluster: {words}")
+        raise ClusteringError(f"{member.node} could not leave its cluster: {words}")
