@@ -12,7 +12,6 @@ from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import epmd
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.network import names
-from member_entrypoint.network.addresses import is_address
 from member_entrypoint.terms import Atom
 
 ORDINALS = 10
@@ -45,7 +44,7 @@ def candidates(member: Member) -> list[str]:
     """
     label, dot, domain = member.node.partition("@")[2].partition(".")
     base = split_ordinal(label)
-    if base is None or is_address(label + dot + domain):
+    if base is None:
         return []
     first = int(member.settings.master_ordinal)
     hosts = [f"{base[0]}-{ordinal}{dot}{domain}" for ordinal in range(first, first + ORDINALS)]
