@@ -98,9 +98,10 @@ def known_full_name(host: str, places: active.Places) -> str | None:
 def full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, or None: hosts file first, then DNS."""
     from member_entrypoint.network import names
+    from member_entrypoint.network.dns_queries import Queries
 
     return (
         known_full_name(host, places)
-        or names.in_dns(host, places.resolv_conf, FULL_NAME_TIMEOUT).canonical
+        or names.in_dns(host, Queries(places.resolv_conf, FULL_NAME_TIMEOUT)).canonical
         or None
     )
