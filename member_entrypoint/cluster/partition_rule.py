@@ -1,7 +1,10 @@
-"""Which side of a partition loses: the rule, without anything that asks."""
+"""Which side of a partition loses, and when it restarts: the rules, without anything that asks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
+
+FIRST_HESITATION = 3.0  # seconds
+LONGEST_HESITATION = 300.0  # seconds
 
 
 class Missing(Enum):
@@ -31,3 +34,29 @@ def no_longer_missing(own: str, node: str, running: frozenset[str]) -> str:
     if node in running:
         return f"{own} and {node} run together again"
     return f"{node} is no member of the cluster any more"
+
+
+class Hesitation:
+    """How long a losing node waits for the partition to heal by itself before it restarts.
+
+    That is a few seconds, and twice as long after each restart that has not helped.
+    """
+
+    def __init__(self, restarts: int) -> None:
+        """Begin after so many restarts for this reason."""
+        doublings = min(restarts, 10)  # more would be too large for a float some day
+        self._length = min(LONGEST_HESITATION, FIRST_HESITATION * 2.0**doublings)
+        self._apart_since: float | None = None
+
+    def is_over(self, missing: Iterable[Missing], now: float, *, losing: bool) -> bool:
+        """Tell whether it is time to restart; to be called at each look at the other members.
+
+        `missing` is why each of the missing members is missing, `now` an instant in seconds. A
+        restart helps only where the other side answers: a member runs apart from this one.
+        """
+        if not losing or Missing.APART not in missing:
+            self._apart_since = None
+            return False
+        if self._apart_since is None:
+            self._apart_since = now
+        return now - self._apart_since >= self._length

@@ -14,7 +14,7 @@ from typing import Any
 from member_entrypoint import state
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.cluster.partition_rule import Missing, loses, no_longer_missing
+from member_entrypoint.cluster.partition_rule import Hesitation, Missing, loses, no_longer_missing
 from member_entrypoint.cluster.peers import State
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.distribution import DOWN, Connection
@@ -28,7 +28,6 @@ LOOK_AGAIN = 3.0
 LOOK_AGAIN_AT_STOPPED = 30.0
 CONNECT_AGAIN = 2.0
 CONFIRM = 1.5
-LONGEST_HESITATION = 300.0
 
 
 def watch(member: Member, restarts: int) -> None:
@@ -53,11 +52,10 @@ class Watcher:
     def __init__(self, member: Member, restarts: int) -> None:
         """Begin with nothing known."""
         self._member = member
-        self._hesitation = min(LONGEST_HESITATION, LOOK_AGAIN * 2**restarts)
+        self._hesitation = Hesitation(restarts)
         self._addresses = OwnAddresses(member.node.partition("@")[2], member.places.hosts)
         self._missing: dict[str, Missing] = {}
         self._loses = False
-        self._apart_since: float | None = None
 
     def follow(self) -> None:
         """Subscribe to the events of our Mnesia and look at each; returns when Mnesia stops."""
@@ -107,7 +105,7 @@ class Watcher:
         self._write(missing, loses_now=loses_now)
         self._say(running, missing, loses_now=loses_now)
         self._missing, self._loses = missing, loses_now
-        self._act(missing)
+        self._restart_if_due(missing)
 
     def _members(self, connection: Connection) -> tuple[frozenset[str], dict[str, Missing]]:
         """Return the members that run together with this node, and why the others do not.
@@ -173,16 +171,10 @@ class Watcher:
         away = ", ".join(name for name, why in missing.items() if why is not Missing.DOWN)
         state.write(path, f"on the losing side of a partition, without {away}")
 
-    def _act(self, missing: Mapping[str, Missing]) -> None:
-        """Ask for a new start if that is the policy, and can heal: the other side answers."""
-        apart = self._loses and Missing.APART in missing.values()
-        if not apart or self._member.settings.partition_policy != "restart-minority":
-            self._apart_since = None
-            return
-        now = time.monotonic()
-        if self._apart_since is None:
-            self._apart_since = now
-        if now - self._apart_since >= self._hesitation:
+    def _restart_if_due(self, missing: Mapping[str, Missing]) -> None:
+        """Raise `PartitionError` if it is time to restart, and that is the policy."""
+        over = self._hesitation.is_over(missing.values(), time.monotonic(), losing=self._loses)
+        if over and self._member.settings.partition_policy == "restart-minority":
             raise PartitionError(
                 f"{self._member.node} starts anew, as PARTITION_POLICY=restart-minority says: "
                 "it takes the data of the other side, and loses what it alone has changed since"

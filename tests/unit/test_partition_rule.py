@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint.cluster.partition_rule import Missing, loses, no_longer_missing
+from member_entrypoint.cluster.partition_rule import Hesitation, Missing, loses, no_longer_missing
 
 DOWN, SILENT, APART = Missing.DOWN, Missing.SILENT, Missing.APART
 NODES = [f"mongooseim@m-{number}" for number in range(1, 8)]
@@ -53,3 +53,41 @@ def test_a_member_that_was_removed_is_not_said_to_be_back() -> None:
     """It is missing no longer in both cases."""
     assert no_longer_missing("a", "b", frozenset("ab")) == "a and b run together again"
     assert no_longer_missing("a", "b", frozenset("a")) == "b is no member of the cluster any more"
+
+
+@pytest.mark.parametrize(
+    ("restarts", "seconds"), [(0, 3.0), (1, 6.0), (2, 12.0), (6, 192.0), (7, 300.0), (9999, 300.0)]
+)
+def test_a_loser_hesitates_longer_after_each_restart(restarts: int, seconds: float) -> None:
+    """Twice as long each time, up to five minutes: a restart that does not help costs the users."""
+    hesitation = Hesitation(restarts)
+    assert not hesitation.is_over([APART], 100.0, losing=True)
+    assert not hesitation.is_over([APART], 100.0 + seconds - 0.1, losing=True)
+    assert hesitation.is_over([APART], 100.0 + seconds, losing=True)
+
+
+@pytest.mark.parametrize(
+    ("missing", "losing"), [([], False), ([APART], False), ([DOWN, SILENT], True), ([], True)]
+)
+def test_a_node_that_is_not_apart_for_a_moment_hesitates_anew(
+    missing: list[Missing], *, losing: bool
+) -> None:
+    """A partition that healed does not count for the next one."""
+    hesitation = Hesitation(0)
+    assert not hesitation.is_over([APART], 100.0, losing=True)
+    assert not hesitation.is_over(missing, 102.0, losing=losing)
+    assert not hesitation.is_over([SILENT, APART], 104.0, losing=True)
+    assert not hesitation.is_over([APART], 106.9, losing=True)
+    assert hesitation.is_over([APART], 107.0, losing=True)
+
+
+@pytest.mark.parametrize(
+    ("missing", "losing"), [([], False), ([APART], False), ([DOWN, SILENT], True), ([], True)]
+)
+def test_a_node_that_wins_or_sees_nobody_never_restarts(
+    missing: list[Missing], *, losing: bool
+) -> None:
+    """A restart helps only a loser, and only when the other side answers."""
+    hesitation = Hesitation(0)
+    for now in (0.0, 1000.0, 2000.0):
+        assert not hesitation.is_over(missing, now, losing=losing)
