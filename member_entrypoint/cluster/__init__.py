@@ -1,1 +1,1 @@
-"""Who this node is, what it has to do about its cluster, and doing it."""
+"""Who this node is, whether it joins a cluster, and how it joins, leaves and watches it."""

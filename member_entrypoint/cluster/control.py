@@ -7,13 +7,16 @@ from collections.abc import Sequence
 
 from member_entrypoint.release.active import Release
 
-LONGEST_WORDS = 400  # characters of its output that are shown
+LONGEST_OUTPUT = 400  # characters
 
 
 def run_mongooseimctl(
     release: Release, arguments: Sequence[str], timeout: float
 ) -> tuple[int, str]:
-    """Run `mongooseimctl`; return its status and words. Raises TimeoutError, having ended it."""
+    """Run `mongooseimctl` for at most `timeout` seconds; return its status and output in one line.
+
+    Raises TimeoutError when the time is over, and has killed its processes then.
+    """
     process = subprocess.Popen(
         [release.control_script, *arguments],
         stdin=subprocess.DEVNULL,
@@ -29,4 +32,4 @@ def run_mongooseimctl(
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise TimeoutError from None
-    return process.returncode, " ".join(said.split())[:LONGEST_WORDS]
+    return process.returncode, " ".join(said.split())[:LONGEST_OUTPUT]

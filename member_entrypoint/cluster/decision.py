@@ -1,11 +1,14 @@
-"""What is to be done? The facts about a node, the plan that follows from them, and its marker."""
+"""What a node does about its cluster: the plan that follows from the facts about it."""
 
 from enum import Enum
 from typing import NamedTuple
 
 
 class Marker(Enum):
-    """What our file beside the Mnesia folder says about the schema in it."""
+    """What the file `.cluster.NODE` beside the Mnesia folder says about the schema in that folder.
+
+    Without such a file the schema itself has to be read.
+    """
 
     NONE = "none"
     JOINING = "joining"
@@ -14,10 +17,11 @@ class Marker(Enum):
 
 
 class Facts(NamedTuple):
-    """What is known of a node before its VM runs.
+    """What is known about a node before its VM runs.
 
-    `target` is the node to join, None for a node that joins nobody. `schema_nodes` are the members
-    that the node's own schema lists, None where they are not known (yet).
+    `target` is the node to join, None for a node that joins no other. `schema_nodes` are the
+    members that the node's own schema lists, None as long as the schema has not been read.
+    `discard` permits the node to lose data of its own by a join.
     """
 
     node: str
@@ -34,15 +38,15 @@ class Plan(Enum):
 
     ALONE = "run alone"
     START_CLUSTER = "start a new cluster, unless one exists"
-    PRIMARY = "run as the one that others join"
-    MEMBER = "run as the member that it is"
+    PRIMARY = "run as the node that others join"
+    MEMBER = "run as a member of its cluster"
     JOIN = "join the cluster"
     EXAMINE = "read the schema on the disk, then decide"
-    REFUSE = "not join, since data of its own would be lost"
+    REFUSE = "refuse to join, since that would delete the node's own data"
 
 
 def decide(facts: Facts) -> Plan:  # noqa: PLR0911 - a line for each case
-    """Return the plan for `facts`: a pure function, whose table of cases is its test.
+    """Return the plan for `facts`; a pure function.
 
     Source: the contract, "Who is the primary, who joins, who runs".
     """
@@ -62,5 +66,5 @@ def decide(facts: Facts) -> Plan:  # noqa: PLR0911 - a line for each case
 
 
 def waits_before_start(plan: Plan) -> bool:
-    """Tell whether something has to be looked up before the VM may start."""
+    """Tell whether the node must ask others, or read its schema, before its VM may start."""
     return plan in {Plan.JOIN, Plan.START_CLUSTER, Plan.EXAMINE}

@@ -1,4 +1,4 @@
-"""Keeps the file of node names true to DNS that MongooseIM's CETS reads to find its cluster.
+"""Keeps the file from which MongooseIM's CETS learns its cluster's nodes in step with DNS.
 
 Source: MongooseIM's documentation, "Internal Databases", `node_list_file`: one node name a line,
 read again whenever it changes.
@@ -14,16 +14,17 @@ from member_entrypoint.network import names
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.pauses import Pauses
 
-FIRST_LOOK = 10.0
+FIRST_UPDATE_TIMEOUT = 10.0  # seconds
 
 
 def nodes_to_list(
     known: Mapping[str, float | None], found: Iterable[str], now: float, interval: float
 ) -> dict[str, float | None]:
-    """Return the nodes to list, each with the instant since when it is missing: a pure function.
+    """Return the nodes to list, each with the instant since when it is missing; a pure function.
 
-    One that is missing stays for `interval` seconds: a pod that is restarted, or an answer of DNS
-    that lacks it once, must not tear the cluster apart.
+    That instant is None for a node that is among those `found` in DNS. A missing node stays for
+    `interval` seconds: a pod that is restarted, or one incomplete answer of DNS, must not split the
+    cluster.
     """
     nodes: dict[str, float | None] = dict.fromkeys(found)
     for node, away in known.items():
@@ -34,23 +35,23 @@ def nodes_to_list(
 
 
 class Discovery:
-    """The file, what is in it, and what was said about it."""
+    """The file of nodes: updates it, and keeps what is in it."""
 
     def __init__(self, member: Member) -> None:
-        """Begin with what is in the file: a restart is no reason to forget anybody."""
+        """Begin with the nodes in the file, so that a restart of this process drops none."""
         self._member = member
         self._name = member.settings.discovery_name or ""
         self._path = member.settings.discovery_file or ""
         self._interval = member.settings.discovery_interval
         self._listed = _read(self._path)
         self._known: dict[str, float | None] = dict.fromkeys(self._listed or ())
-        self._said = ""
+        self._logged_reason = ""
 
     def update(self) -> bool:
-        """Ask DNS once and write what changed; False if DNS named nobody.
+        """Ask DNS once and update the file; return False if DNS has no hosts.
 
-        Then the file stays as it is: this node is one of them, so that cannot be true. Raises
-        `ConfigurationError` if the file cannot be written.
+        Then the file stays as it is: this node itself should be among them, so the answer is wrong.
+        Raises `ConfigurationError` if the file cannot be written.
         """
         member, now = self._member, time.monotonic()
         host = member.node.partition("@")[2]
@@ -58,13 +59,13 @@ class Discovery:
         found = names.hosts_behind(self._name, member.places, self._interval, by_address=by_address)
         if not found.names:
             reason = found.reason or "the name has no hosts"
-            if reason != self._said:
+            if reason != self._logged_reason:
                 member.log.warning(
                     f"{self._name} names no nodes, {self._path} stays as it is", reason=reason
                 )
-            self._said = reason
+            self._logged_reason = reason
             return False
-        self._said = ""
+        self._logged_reason = ""
         short = member.settings.node_type == "sname"
         hosts = (
             name.partition(".")[0] if short and not by_address else name for name in found.names
@@ -98,7 +99,7 @@ class Discovery:
 
 
 def prepare_file(member: Member) -> None:
-    """Have the file there when the VM starts, if DNS answers within some seconds.
+    """Write the file before the VM starts, if DNS answers within `FIRST_UPDATE_TIMEOUT`.
 
     Raises `ConfigurationError` if it cannot be written.
     """
@@ -109,24 +110,24 @@ def prepare_file(member: Member) -> None:
             reason=f"node_list_file in mongooseim.toml is {read or 'not set'}",
         )
     discovery = Discovery(member)
-    pauses = Pauses(time.monotonic() + FIRST_LOOK)
+    pauses = Pauses(time.monotonic() + FIRST_UPDATE_TIMEOUT)
     while not discovery.update() and not pauses.over():
         pauses.pause()
 
 
 def keep_file_current(member: Member) -> None:
-    """Keep the file true until this process is ended; that it cannot be written is said."""
+    """Keep the file in step with DNS until this process is ended; failures are logged."""
     discovery = Discovery(member)
-    said = ""
+    logged = ""
     while True:
         began = time.monotonic()
         try:
             discovery.update()
-            said = ""
+            logged = ""
         except ConfigurationError as error:
-            if str(error) != said:
+            if str(error) != logged:
                 member.log.error(str(error))
-            said = str(error)
+            logged = str(error)
         time.sleep(max(0.0, began + member.settings.discovery_interval - time.monotonic()))
 
 

@@ -1,4 +1,4 @@
-"""The facts about a node that its disk holds: its schema, its marker, other nodes' schemas."""
+"""The facts about a node that are on its disk: its schema, its marker, schemas of other nodes."""
 
 import os
 
@@ -9,7 +9,7 @@ from member_entrypoint.release.active import Places
 
 
 def read_facts(member: Member) -> Facts:
-    """Return what can be known of a member before its VM runs, from the disk alone."""
+    """Return what the settings and the disk say about a member, without reading its schema."""
     return Facts(
         node=member.node,
         target=member.role.target,
@@ -42,7 +42,7 @@ def _marker_file(places: Places, node: str) -> str:
 def read_marker(places: Places, node: str) -> tuple[Marker, str]:
     """Return what the marker of `node` says, and the other node that it names.
 
-    One that cannot be read counts as none.
+    A marker that cannot be read, or says nothing known, counts as none.
     """
     try:
         with open(_marker_file(places, node), encoding="utf-8", errors="replace") as file:

@@ -1,26 +1,26 @@
-"""Joins a node to its cluster on the running VM, and sees that it is a member then."""
+"""Joins a node to its cluster: waits for the node to join, and runs `join_cluster` on the VM."""
 
 import time
 
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.control import run_mongooseimctl
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import epmd, rpc
 from member_entrypoint.errors import ClusteringError, TryAgainError
 from member_entrypoint.network import names
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom, show
 
-DNS_TIMEOUT = 5.0
-ASK_TIMEOUT = 10.0
-LONGEST_JOIN = 60.0
+TARGET_DNS_TIMEOUT = 5.0  # seconds
+LONGEST_JOIN = 60.0  # seconds for one run of join_cluster
 TRIES = 3
 
 
 def wait_until_joinable(member: Member, target: str, deadline: float) -> None:
-    """Wait until the node to join serves and takes us in, saying what is missing.
+    """Wait until the node `target` can be joined; log what is missing.
 
-    Raises `ClusteringError` when `deadline` has passed.
+    Raises `ClusteringError` when `deadline`, an instant of `time.monotonic`, has passed.
     """
     pauses = Pauses(deadline)
     announcement = peers.Announcement(member)
@@ -38,17 +38,18 @@ def wait_until_joinable(member: Member, target: str, deadline: float) -> None:
 
 
 def why_not_joinable(member: Member, target: str) -> str:
-    """Return what keeps us from joining `target`, in words; empty if nothing does.
+    """Return why this node cannot join `target`, in words; empty if it can.
 
-    First what costs nothing (hosts file, DNS, the other host's epmd), then, if all that is well,
-    the node itself is asked.
+    The cheap questions come first: hosts file, DNS, the epmd of the other host. The node itself is
+    asked only if its epmd knows it.
     """
     return _why_not_registered(member, target) or _why_not_serving(member, target)
 
 
 def _why_not_registered(member: Member, target: str) -> str:
+    """Return why no epmd at the addresses of `target` knows that node; empty if one does."""
     name, _, host = target.partition("@")
-    answer = names.look_up(host, member.places, DNS_TIMEOUT)
+    answer = names.look_up(host, member.places, TARGET_DNS_TIMEOUT)
     if not answer.addresses:
         return f"no address for {host}: {answer.reason}"
     missing = ""
@@ -64,8 +65,9 @@ def _why_not_registered(member: Member, target: str) -> str:
 
 
 def _why_not_serving(member: Member, target: str) -> str:
+    """Return why the Mnesia of `target` is not known to run; empty if it runs."""
     try:
-        running = peers.mnesia_nodes(member, target, "running_db_nodes", ASK_TIMEOUT)
+        running = peers.mnesia_nodes(member, target, "running_db_nodes", ANSWER_TIMEOUT)
     except rpc.NodeDownError:
         return (
             f"{target} refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its "
@@ -77,14 +79,14 @@ def _why_not_serving(member: Member, target: str) -> str:
 
 
 def remove_stale_entry(member: Member, target: str, deadline: float) -> None:
-    """Have the cluster of `target` forget the node of our name that had the disk we lost.
+    """Remove this node, whose disk is empty, from the cluster of `target` if that still lists it.
 
     A node that joins while the others still list it can hang in the join (seen with MongooseIM
-    6.8). That it cannot be removed is said, and no reason not to try the join.
+    6.8). A failure is logged only: the join may succeed all the same.
     """
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
     try:
-        if member.node not in peers.mnesia_nodes(member, target, "db_nodes", ASK_TIMEOUT):
+        if member.node not in peers.mnesia_nodes(member, target, "db_nodes", ANSWER_TIMEOUT):
             return
         member.log.info(
             f"{target} lists {member.node}, whose data are lost: removing that entry first"
@@ -99,34 +101,37 @@ def remove_stale_entry(member: Member, target: str, deadline: float) -> None:
 
 
 def join(member: Member, target: str, deadline: float) -> None:
-    """Join the cluster of `target`; return when its Mnesia counts us among its running nodes.
+    """Join the cluster of `target`; return when its Mnesia lists this node as running.
 
-    The join itself is MongooseIM's own `join_cluster` on the running VM. Two nodes that join at
-    once can disturb each other, so it is tried again, as long as the other node is there. Raises
-    `TryAgainError` if it is not: this node must not serve while it waits.
+    MongooseIM's `join_cluster` does that on the running VM. Nodes that join at the same time can
+    disturb each other, so it is tried up to `TRIES` times before `deadline`, an instant of
+    `time.monotonic`, as long as the epmd of the other host knows `target`. Raises `TryAgainError`
+    after that: this node must not serve while it waits for the next try.
     """
     pauses = Pauses(deadline)
     for left in reversed(range(TRIES)):
-        words = _run_join_cluster(member, target, deadline)
+        outcome = _run_join_cluster(member, target, deadline)
         try:
-            if member.node in peers.mnesia_nodes(member, target, "running_db_nodes", ASK_TIMEOUT):
+            if member.node in peers.mnesia_nodes(
+                member, target, "running_db_nodes", ANSWER_TIMEOUT
+            ):
                 return
         except rpc.RpcError as error:
-            words = f"{words}; {error}"
+            outcome = f"{outcome}; {error}"
         if left == 0 or pauses.over() or _why_not_registered(member, target):
             break
-        member.log.warning(f"{member.node} could not join {target}, trying again", reason=words)
+        member.log.warning(f"{member.node} could not join {target}, trying again", reason=outcome)
         pauses.pause()
-    raise TryAgainError(f"{member.node} could not join {target}: {words}")
+    raise TryAgainError(f"{member.node} could not join {target}: {outcome}")
 
 
 def _run_join_cluster(member: Member, target: str, deadline: float) -> str:
-    """Run MongooseIM's `join_cluster` once; return its words, for the case that it failed."""
+    """Run `join_cluster` once; return its status and output in words, in case it failed."""
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
     try:
-        status, words = run_mongooseimctl(member.release, ["join_cluster", "-f", target], timeout)
+        status, output = run_mongooseimctl(member.release, ["join_cluster", "-f", target], timeout)
     except TimeoutError:
         raise TryAgainError(
             f"join_cluster of {member.node} with {target} did not end within {timeout:.0f} s"
         ) from None
-    return f"join_cluster ended with status {status}: {words}"
+    return f"join_cluster ended with status {status}: {output}"

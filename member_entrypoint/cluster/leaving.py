@@ -8,11 +8,14 @@ from member_entrypoint.errors import ClusteringError
 
 
 def leave(member: Member, deadline: float) -> None:
-    """Run MongooseIM's `leave_cluster`; raises `ClusteringError` with its words if it fails."""
+    """Run MongooseIM's `leave_cluster` until `deadline`, an instant of `time.monotonic`.
+
+    Raises `ClusteringError` with its output if it fails.
+    """
     timeout = max(1.0, deadline - time.monotonic())
     try:
-        status, words = run_mongooseimctl(member.release, ["leave_cluster", "-f"], timeout)
+        status, output = run_mongooseimctl(member.release, ["leave_cluster", "-f"], timeout)
     except TimeoutError:
-        status, words = -1, f"it did not end within {timeout:.0f} s"
+        status, output = -1, f"it did not end within {timeout:.0f} s"
     if status != 0:
-        raise ClusteringError(f"{member.node} could not leave its cluster: {words}")
+        raise ClusteringError(f"{member.node} could not leave its cluster: {output}")

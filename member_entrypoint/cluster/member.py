@@ -1,4 +1,4 @@
-"""One member: all that its parts have to know, put together once at the start of a process."""
+"""One member: who it is and what it was given, put together once at the start of a process."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ from member_entrypoint.settings import read as read_settings
 if TYPE_CHECKING:
     from member_entrypoint.erlang.rpc import Erlang
 
-FULL_NAME_TIMEOUT = 5.0
+FULL_NAME_TIMEOUT = 5.0  # seconds
 
 
 class Member:
-    """Who this node is and what it was given.
+    """One member: its settings, places, release, node name and role.
 
     A plain class, since importing `dataclasses` takes time before the VM starts, and a named tuple
     cannot cache.
@@ -47,9 +47,9 @@ class Member:
 
     @cached_property
     def erlang(self) -> "Erlang":
-        """What asks nodes; it reads the VM's flags once, at the first use.
+        """The way to ask nodes; it reads the VM's flags once, at the first use.
 
-        It is imported late: PID 1 does not ask.
+        It is imported late, since PID 1 asks no node.
         """
         from member_entrypoint.erlang.rpc import Erlang
 
@@ -65,9 +65,10 @@ def describe(
 ) -> Member:
     """Return the member that `environment` and this machine's host name describe.
 
-    Raises `ConfigurationError`. Nothing is written. Without a role, the node need not know whom it
-    would join. `rendered` says that the run-time configuration is there already; the files that it
-    was made of need not be readable any more.
+    `full_name` returns what `hostname -f` says for a host name, or None. Without `with_role` the
+    host name need not tell whom the node joins. `rendered` tells that the run-time configuration
+    exists already; its sources need not be readable then. Nothing is written. Raises
+    `ConfigurationError`.
     """
     settings = read_settings(environment)
     places = active.Places(settings.root)
@@ -88,7 +89,7 @@ def describe(
 
 
 def known_full_name(host: str, places: active.Places) -> str | None:
-    """Return what `hostname -f` says for `host`, as far as that needs no DNS, or None."""
+    """Return what `hostname -f` says for `host` if that is known without DNS, or None."""
     canonical = hosts_file.find(host, places.hosts).canonical
     if "." in canonical:
         return canonical

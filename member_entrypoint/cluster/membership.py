@@ -7,26 +7,26 @@ import tempfile
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.facts import read_marker
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import rpc
 from member_entrypoint.errors import ClusteringError, RemovedError
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom
 
-ASK_TIMEOUT = 10.0
-CONNECT_TIMEOUT = 3.0
+EXTRA_NODES_TIMEOUT = 3.0  # seconds
 
 
 def check_membership(member: Member, target: str, deadline: float) -> None:
-    """See that the cluster of this node has other members, and say so.
+    """Check that the cluster of this running node has other members, and log them.
 
-    A busy node is asked again, until `deadline`. Raises `ClusteringError` if it does not answer, or
-    if it is a cluster of its own, though it was told to join.
+    A node that does not answer is asked again until `deadline`, an instant of `time.monotonic`.
+    Raises `ClusteringError` if it never answers, or if its Mnesia lists no other node.
     """
     pauses = Pauses(deadline)
     while True:
         try:
             others = sorted(
-                peers.mnesia_nodes(member, member.node, "db_nodes", ASK_TIMEOUT) - {member.node}
+                peers.mnesia_nodes(member, member.node, "db_nodes", ANSWER_TIMEOUT) - {member.node}
             )
             break
         except rpc.RpcError as error:
@@ -48,16 +48,16 @@ def check_membership(member: Member, target: str, deadline: float) -> None:
 
 
 def find_member_that_removed_us(member: Member) -> str:
-    """Return a running member that does not list this node, though it has data; empty if none.
+    """Return a running member that does not list this node, which has data; empty if there is none.
 
-    Those that this node would join are asked, and where they do not answer all that may be members.
-    A running cluster of several that does not list this node has forgotten it; a node that runs
-    alone may be anything.
+    The nodes that this one would join are asked; where none of them answers, all nodes that may be
+    members. A running cluster of several nodes that does not list this one has removed it. A node
+    that runs alone proves nothing.
     """
     first = {member.role.target, read_marker(member.places, member.node)[1]}
     lists = _lists(member, {node for node in first if node and "@" in node and node != member.node})
     if not lists and member.erlang.speaks_plain_tcp():
-        # Else each question would boot a VM, beside the one that starts.
+        # With another distribution, each question would boot a VM beside the one that starts.
         lists = _lists(member, set(peers.candidates(member)))
     if not lists or any(member.node in members for members in lists.values()):
         return ""
@@ -70,7 +70,7 @@ def find_member_that_removed_us(member: Member) -> str:
 
 
 def is_listed_by(member: Member, node: str) -> bool:
-    """Tell whether a running node lists this one as a member; one that does not answer does not."""
+    """Tell whether `node` lists this node as a member; False if it does not answer."""
     try:
         return member.node in peers.mnesia_nodes(member, node, "db_nodes")
     except rpc.RpcError:
@@ -78,7 +78,7 @@ def is_listed_by(member: Member, node: str) -> bool:
 
 
 def _lists(member: Member, nodes: set[str]) -> dict[str, frozenset[str]]:
-    """Return the members that each of `nodes` lists, if it runs, in our cluster or with others."""
+    """Return the members that each of `nodes` lists; nodes that run alone or not are left out."""
 
     def ask(node: str) -> frozenset[str]:
         if peers.state_of(member, node) is not peers.State.UP:
@@ -92,7 +92,7 @@ def _lists(member: Member, nodes: set[str]) -> dict[str, frozenset[str]]:
 
 
 def removed_error(member: Member, target: str) -> RemovedError:
-    """Return what to end with when the cluster has forgotten this node, and that may not be."""
+    """Return the error for a node that was removed from its cluster and must not lose its data."""
     return RemovedError(
         f"Failed clustering {member.node} with {target or 'its cluster'}: it was removed from its "
         "cluster while it was down, and has data of its own, which joining again would delete; set "
@@ -102,26 +102,26 @@ def removed_error(member: Member, target: str) -> RemovedError:
 
 
 def whom_mnesia_waits_for(member: Member) -> list[str]:
-    """Return the members that a starting node waits for, those that may have newer data.
+    """Return the members that this starting node waits for; empty if that is not known.
 
-    Mnesia knows of each other member whether it went down before this one: those cannot have
-    changed anything that this node does not know. The others can.
+    Mnesia waits for members that may have newer data. It knows which members went down before this
+    node: those have no change that this node lacks. All others may have one.
     """
     try:
-        members = peers.mnesia_nodes(member, member.node, "db_nodes", ASK_TIMEOUT)
-        running = peers.mnesia_nodes(member, member.node, "running_db_nodes", ASK_TIMEOUT)
-        went_before = member.erlang.rpc(member.node, "mnesia_recover", "get_mnesia_downs", [])
+        members = peers.mnesia_nodes(member, member.node, "db_nodes", ANSWER_TIMEOUT)
+        running = peers.mnesia_nodes(member, member.node, "running_db_nodes", ANSWER_TIMEOUT)
+        down_before = member.erlang.rpc(member.node, "mnesia_recover", "get_mnesia_downs", [])
     except rpc.RpcError:
         return []
-    before = {str(name) for name in went_before} if isinstance(went_before, list) else set()
+    before = {str(name) for name in down_before} if isinstance(down_before, list) else set()
     return sorted(members - running - before)
 
 
 def connect(member: Member, awaited: list[str]) -> None:
-    """Have a starting node connect to those that it waits for, if they run.
+    """Connect this starting node to those of the `awaited` nodes that run.
 
-    Mnesia looks for the others once, when it starts; where the network or DNS was not ready then,
-    it would wait for ever. Source: `mnesia:change_config/2`, `extra_db_nodes`.
+    Mnesia looks for the others once, when it starts; if the network or DNS is not ready then, it
+    waits for ever. Source: `mnesia:change_config/2`, `extra_db_nodes`.
     """
     for node in awaited:
         if peers.state_of(member, node) not in {peers.State.UP, peers.State.ALONE}:
@@ -131,15 +131,18 @@ def connect(member: Member, awaited: list[str]) -> None:
         )
         arguments = [Atom("extra_db_nodes"), [Atom(node)]]
         try:
-            member.erlang.rpc(member.node, "mnesia", "change_config", arguments, CONNECT_TIMEOUT)
+            member.erlang.rpc(
+                member.node, "mnesia", "change_config", arguments, EXTRA_NODES_TIMEOUT
+            )
         except rpc.RpcError as error:
             member.log.warning(f"{member.node} cannot be connected to {node}", reason=str(error))
 
 
 def read_schema_nodes(member: Member) -> tuple[str, ...]:
-    """Return the members that the schema on the disk lists, read without starting the node.
+    """Return the members that this node's schema on the disk lists, without starting the node.
 
-    Raises `ClusteringError` if it cannot be read.
+    A copy of it is read, since Mnesia repairs what it opens. Raises `ClusteringError` if the schema
+    cannot be read.
     """
     source = os.path.join(member.places.mnesia(member.node), "schema.DAT")
     with tempfile.TemporaryDirectory() as folder:

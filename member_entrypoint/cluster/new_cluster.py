@@ -49,7 +49,7 @@ def find_existing_cluster(
                 member.log.warning(f"DNS does not answer: {member.node} starts a new cluster")
             return None
         if pauses.over():
-            raise timeout_error(member, silent)
+            raise _timeout_error(member, silent)
         if silent and pauses.time_to_speak(silent):
             member.log.info(
                 f"waiting for one of {silent}",
@@ -59,7 +59,7 @@ def find_existing_cluster(
         pauses.pause()
 
 
-def timeout_error(member: Member, silent: str) -> ClusteringError:
+def _timeout_error(member: Member, silent: str) -> ClusteringError:
     """Return the error for a primary whose time is over while `silent` did not answer."""
     return ClusteringError(
         f"Failed clustering {member.node} with {silent}: this primary has no data, so it may have "

@@ -1,4 +1,4 @@
-"""Who am I, who is the primary? Node names, ordinals, short and long host names."""
+"""The names of this node and of its primary, from host names, ordinals and settings."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from member_entrypoint.settings import Settings, is_host, is_long
 
 
 class Role(NamedTuple):
-    """What a node has to do with others.
+    """Whether a node joins another, or others join it.
 
-    `target` is the node to join, or None for a node that joins nobody; `primary` says that others
-    join this one. A node told to run alone has neither.
+    `target` is the node to join, or None for a node that joins no other; `primary` tells that
+    others join this one. A node told to run alone has neither.
     """
 
     target: str | None
@@ -21,8 +21,8 @@ class Role(NamedTuple):
 def own_node(settings: Settings, kernel_host: str, full_name: Callable[[str], str | None]) -> str:
     """Return the node name that `settings` give to a machine named `kernel_host`.
 
-    `full_name` answers what `hostname -f` would for a host name, or None; it is asked only where
-    a long name is needed and not given. Raises `ConfigurationError` naming the ways out.
+    `full_name` returns what `hostname -f` would for a host name, or None; it is called only if a
+    long name is needed and not given. Raises `ConfigurationError`, which lists the remedies.
     """
     hostname = settings.hostname or kernel_host
     host = settings.node_host or _host_part(settings.node_type, hostname, full_name)
@@ -32,7 +32,7 @@ def own_node(settings: Settings, kernel_host: str, full_name: Callable[[str], st
 def role_of(settings: Settings, kernel_host: str, node: str) -> Role:
     """Return whom `node` joins.
 
-    Raises `ConfigurationError` where neither a variable nor the host name says it. Source: the
+    Raises `ConfigurationError` if neither a variable nor the host name tells. Source: the
     contract, "Who is the primary, who joins, who runs".
     """
     if not settings.join_cluster:

@@ -1,4 +1,4 @@
-"""Which side of a partition loses, and when it restarts: the rules, without anything that asks."""
+"""Which side of a partition loses, and when it restarts: rules without side effects."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -16,11 +16,11 @@ class Missing(Enum):
 
 
 def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
-    """Tell whether `node` is on the losing side of a partition: a pure function.
+    """Tell whether `node` is on the losing side of a partition; a pure function.
 
-    `running` are the members that run together with it, itself among them; `missing` are all
-    others. Those that are down count for neither side. The larger side wins; of two that are equal,
-    the one that has the member whose name comes first.
+    `running` are the members that run together with it, itself included; `missing` are all others.
+    Members that are down count for neither side. The larger side wins; of two sides of equal size,
+    the side with the member whose name sorts first.
     """
     away = {name for name, why in missing.items() if why is not Missing.DOWN}
     together = running | {node}
@@ -30,7 +30,7 @@ def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) ->
 
 
 def no_longer_missing(own: str, node: str, running: frozenset[str]) -> str:
-    """Return what to say of a member that was missing: it is back, or it was removed."""
+    """Return the log line for a member that was missing: it is back, or it was removed."""
     if node in running:
         return f"{own} and {node} run together again"
     return f"{node} is no member of the cluster any more"

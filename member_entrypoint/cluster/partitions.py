@@ -1,8 +1,8 @@
-"""Do all members run together? Watches the Mnesia of this node, and says when they run apart.
+"""Watches the Mnesia of this node for partitions of the cluster.
 
-It asks nothing while all is well: Mnesia tells when a member goes down or comes up, and when it
-finds that two members changed their data without each other. Then the missing members are looked
-at, and looked at again until they are back.
+Nothing is polled while all members run together: Mnesia sends an event when a member goes down or
+comes up, and when it finds that two members have changed their data apart. Then the missing members
+are asked, and asked again until they are back.
 """
 
 import contextlib
@@ -23,18 +23,19 @@ from member_entrypoint.errors import PartitionError
 from member_entrypoint.network.own_addresses import OwnAddresses
 from member_entrypoint.terms import Atom
 
-ASK_TIMEOUT = 5.0
-LOOK_AGAIN = 3.0
-LOOK_AGAIN_AT_STOPPED = 30.0
-CONNECT_AGAIN = 2.0
-CONFIRM = 1.5
+# All in seconds.
+WATCH_TIMEOUT = 5.0
+CHECK_INTERVAL = 3.0
+CHECK_INTERVAL_ALL_DOWN = 30.0
+RECONNECT_INTERVAL = 2.0
+CONFIRM_AFTER = 1.5
 
 
 def watch(member: Member, restarts: int) -> None:
     """Watch until this process is ended.
 
-    Raises `PartitionError` when this node should start anew, as PARTITION_POLICY=restart-minority
-    has it; `restarts` is how often it did already, and makes it hesitate.
+    Raises `PartitionError` when this node should restart because of
+    PARTITION_POLICY=restart-minority; `restarts` is how often it has done so already.
     """
     if not member.erlang.speaks_plain_tcp():
         member.log.info("partitions are not watched: the distribution is not plain TCP")
@@ -43,14 +44,14 @@ def watch(member: Member, restarts: int) -> None:
     while True:
         with contextlib.suppress(distribution.DistributionError, RpcError, OSError):
             watcher.follow()
-        time.sleep(CONNECT_AGAIN)
+        time.sleep(RECONNECT_INTERVAL)
 
 
 class Watcher:
-    """What was seen last, said last, and since when this node loses."""
+    """Watches the members; keeps which of them are missing, and whether this node loses."""
 
     def __init__(self, member: Member, restarts: int) -> None:
-        """Begin with nothing known."""
+        """Begin with no member missing."""
         self._member = member
         self._hesitation = Hesitation(restarts)
         self._addresses = OwnAddresses(member.node.partition("@")[2], member.places.hosts)
@@ -58,25 +59,28 @@ class Watcher:
         self._loses = False
 
     def follow(self) -> None:
-        """Subscribe to the events of our Mnesia and look at each; returns when Mnesia stops."""
+        """Subscribe to the events of this node's Mnesia; check the members after each.
+
+        Returns when Mnesia stops, or does not take the subscription.
+        """
         member = self._member
-        with member.erlang.connect(member.node, ASK_TIMEOUT) as connection:
+        with member.erlang.connect(member.node, WATCH_TIMEOUT) as connection:
             connection.monitor("mnesia_subscr")
             system = [connection.pid, Atom("system")]
-            answer = connection.call("mnesia_subscr", "subscribe", system, ASK_TIMEOUT)
+            answer = connection.call("mnesia_subscr", "subscribe", system, WATCH_TIMEOUT)
             if not (isinstance(answer, tuple) and answer[:1] == (Atom("ok"),)):
                 return
             while True:
-                self._look(connection)
+                self._check(connection)
                 if not self._wait(connection):
                     return
 
     def _wait(self, connection: Connection) -> bool:
-        """Wait for something to look at; False when Mnesia has stopped."""
+        """Wait for the next check of the members; return False when Mnesia has stopped."""
         pause = None
         if self._missing:
             again = set(self._missing.values()) != {Missing.DOWN}
-            pause = LOOK_AGAIN if again else LOOK_AGAIN_AT_STOPPED
+            pause = CHECK_INTERVAL if again else CHECK_INTERVAL_ALL_DOWN
         deadline = None if pause is None else time.monotonic() + pause
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -91,26 +95,27 @@ class Watcher:
             if _concerns_members(event):
                 return True
 
-    def _look(self, connection: Connection) -> None:
+    def _check(self, connection: Connection) -> None:
+        """See which members are missing and why; note, log and do what follows from that."""
         member = self._member
         running, missing = self._members(connection)
         if not self._missing.items() >= missing.items():
-            # One that has just stopped does not answer for a moment before its name is gone, one
-            # that has just started looks as if it ran apart before it is let in.
-            time.sleep(CONFIRM)
+            # A member that has just stopped does not answer for a moment before its name is gone. A
+            # member that has just started looks as if it ran apart until this node connects to it.
+            time.sleep(CONFIRM_AFTER)
             running, missing = self._members(connection)
         if member.node not in running:
             return
         loses_now = loses(member.node, running, missing)
-        self._write(missing, loses_now=loses_now)
-        self._say(running, missing, loses_now=loses_now)
+        self._note_partition(missing, loses_now=loses_now)
+        self._log_changes(running, missing, loses_now=loses_now)
         self._missing, self._loses = missing, loses_now
         self._restart_if_due(missing)
 
     def _members(self, connection: Connection) -> tuple[frozenset[str], dict[str, Missing]]:
         """Return the members that run together with this node, and why the others do not.
 
-        One that is known to be down stays so when its host does not answer any more either.
+        A member that was down stays down when its host stops answering, too.
         """
         known = _names(connection, "db_nodes")
         running = _names(connection, "running_db_nodes")
@@ -124,7 +129,7 @@ class Watcher:
                 states[node] = Missing.DOWN
         return running, states
 
-    def _say(
+    def _log_changes(
         self, running: frozenset[str], missing: Mapping[str, Missing], *, loses_now: bool
     ) -> None:
         member, log = self._member, self._member.log
@@ -161,8 +166,8 @@ class Watcher:
             )
         return "none, this node will start anew, as PARTITION_POLICY=restart-minority says"
 
-    def _write(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
-        """Keep the file that says to `health ready` that this side loses."""
+    def _note_partition(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
+        """Write the file that makes `health ready` fail while this side loses; else remove it."""
         path = self._member.places.partition_file
         if not loses_now:
             with contextlib.suppress(FileNotFoundError):
@@ -182,10 +187,10 @@ class Watcher:
 
 
 def why_missing(member: Member, node: str) -> Missing:
-    """Look at a member that does not run with this node.
+    """Return why the member `node` does not run together with this node.
 
-    They run apart when it, too, has noted that this node went down: Mnesia's own sign of a
-    partition. One that has not is on its way up, and waits for this node.
+    They run apart if its Mnesia has noted that this node went down, which is Mnesia's own sign of a
+    partition. If it has not, that member is starting, and waits for this node.
     """
     found = peers.state_of(member, node)
     if found in {State.UNKNOWN, State.SILENT}:
@@ -194,7 +199,7 @@ def why_missing(member: Member, node: str) -> Missing:
         return Missing.DOWN
     try:
         with_it = peers.mnesia_nodes(member, node, "running_db_nodes")
-        noted = member.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], ASK_TIMEOUT)
+        noted = member.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], WATCH_TIMEOUT)
     except RpcError:
         return Missing.SILENT
     if member.node in with_it:
@@ -203,7 +208,7 @@ def why_missing(member: Member, node: str) -> Missing:
 
 
 def _concerns_members(event: Any) -> bool:
-    """Tell whether an event of Mnesia's is about other members."""
+    """Tell whether a message is an event of Mnesia about other members."""
     if not (isinstance(event, tuple) and event[:1] == (Atom("mnesia_system_event"),)):
         return False
     what = event[1]
@@ -215,7 +220,7 @@ def _concerns_members(event: Any) -> bool:
 
 
 def _names(connection: Connection, key: str) -> frozenset[str]:
-    answer = connection.call("mnesia", "system_info", [Atom(key)], ASK_TIMEOUT)
+    answer = connection.call("mnesia", "system_info", [Atom(key)], WATCH_TIMEOUT)
     if not isinstance(answer, list):
         raise RpcError(f"Mnesia does not say its {key}")
     return frozenset(str(name) for name in answer)

@@ -1,4 +1,4 @@
-"""The other members: which there may be, where they are, and what each of them is to us."""
+"""The other nodes that may be members: their names, and whether and how each of them runs."""
 
 import os
 import subprocess
@@ -14,23 +14,24 @@ from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.network import names
 from member_entrypoint.terms import Atom
 
-ORDINALS = 10
-DNS_TIMEOUT = 2.0
-EPMD_TIMEOUT = 1.0
-EPMD_START_TIMEOUT = 10.0
+ORDINALS = 10  # how many of them are tried, from that of the primary on
+SCAN_DNS_TIMEOUT = 2.0  # seconds for each of many nodes
+SCAN_TIMEOUT = 1.0  # seconds for the answer of each of many nodes, or of the epmd of its host
+ANSWER_TIMEOUT = 10.0  # seconds for a node that all depends on
+EPMD_START_TIMEOUT = 10.0  # seconds
 WAITS_EMPTY = "-waits-empty"
-AT_ONCE = 16
+LARGEST_POOL = 16  # threads
 T = TypeVar("T")
 
 
 class State(Enum):
-    """What is known of another member."""
+    """What is known about another node."""
 
     ABSENT = "its name does not exist"
-    STOPPED = "its host is there, without the node"
-    UP = "it runs, in our cluster or in one with others"
-    ALONE = "it runs, as a cluster of its own that does not know us"
-    STARTING = "it runs, its Mnesia does not"
+    STOPPED = "its host answers, and the node does not run there"
+    UP = "it runs as a member of our cluster, or of one with several members"
+    ALONE = "it runs as the only member of a cluster"
+    STARTING = "it runs, and its Mnesia does not run"
     EMPTY = "it waits for the primary, with an empty disk"
     SILENT = "its name exists, but its host does not answer"
     UNKNOWN = "DNS does not say whether its name exists"
@@ -39,8 +40,8 @@ class State(Enum):
 def candidates(member: Member) -> list[str]:
     """Return the names that other members may have.
 
-    Those of the same base name with ordinals from the primary's on, and, for long names, those
-    behind the name of the domain: in Kubernetes it is that of the headless service.
+    These are the names with the same base and the ordinals from that of the primary on. With long
+    names they are also the hosts behind the domain, which in Kubernetes is the headless service.
     """
     label, dot, domain = member.node.partition("@")[2].partition(".")
     base = split_ordinal(label)
@@ -49,7 +50,7 @@ def candidates(member: Member) -> list[str]:
     first = int(member.settings.master_ordinal)
     hosts = [f"{base[0]}-{ordinal}{dot}{domain}" for ordinal in range(first, first + ORDINALS)]
     if "." in domain:
-        behind = names.hosts_behind(domain, member.places, DNS_TIMEOUT).names
+        behind = names.hosts_behind(domain, member.places, SCAN_DNS_TIMEOUT).names
         hosts += [
             host
             for host in behind
@@ -60,21 +61,21 @@ def candidates(member: Member) -> list[str]:
 
 
 def ask_all(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
-    """Return what `ask` says of each node; they are asked side by side."""
+    """Return what `ask` returns for each node; it is called in several threads."""
     names = list(nodes)
-    with ThreadPoolExecutor(max_workers=max(1, min(AT_ONCE, len(names)))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(LARGEST_POOL, len(names)))) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))
 
 
 def state_of(member: Member, node: str) -> State:
-    """Return what `node` is to us: hosts file, DNS, its epmd, then the node itself is asked."""
+    """Return how `node` runs; asks hosts file, DNS, the epmd of its host, then the node itself."""
     name, _, host = node.partition("@")
-    answer = names.look_up(host, member.places, DNS_TIMEOUT)
+    answer = names.look_up(host, member.places, SCAN_DNS_TIMEOUT)
     if not answer.addresses:
         return State.ABSENT if answer.absent else State.UNKNOWN
     silent = False
     for address in answer.addresses:
-        known = epmd.names(address, EPMD_TIMEOUT)
+        known = epmd.names(address, SCAN_TIMEOUT)
         if name in (known.names or ()):
             return _cluster_of(member, node)
         if name + WAITS_EMPTY in (known.names or ()):
@@ -84,7 +85,7 @@ def state_of(member: Member, node: str) -> State:
 
 
 def _cluster_of(member: Member, node: str) -> State:
-    """Return what a registered node is to us, by the members that its Mnesia lists."""
+    """Return how a registered node runs, by the members that its Mnesia lists."""
     try:
         members = mnesia_nodes(member, node, "db_nodes")
         running = mnesia_nodes(member, node, "running_db_nodes")
@@ -96,23 +97,29 @@ def _cluster_of(member: Member, node: str) -> State:
 
 
 def mnesia_nodes(
-    member: Member, node: str, key: str, timeout: float = EPMD_TIMEOUT
+    member: Member, node: str, key: str, timeout: float = SCAN_TIMEOUT
 ) -> frozenset[str]:
-    """Return the nodes that `mnesia:system_info(KEY)` gives on `node`; raises `RpcError`."""
+    """Return the nodes that `mnesia:system_info(KEY)` gives on `node`; raises `RpcError`.
+
+    `timeout` in seconds holds for the connection, and again for the answer.
+    """
     answer = member.erlang.rpc(node, "mnesia", "system_info", [Atom(key)], timeout)
     return frozenset(str(name) for name in answer) if isinstance(answer, list) else frozenset()
 
 
 class Announcement:
-    """Says in the epmd of this host that this node waits for its primary with an empty disk."""
+    """Tells others that this node waits for its primary with an empty disk.
+
+    It does so by a name in the epmd of this host: NODE_NAME and `WAITS_EMPTY`.
+    """
 
     def __init__(self, member: Member) -> None:
-        """Prepare; nothing is said yet."""
+        """Prepare; nothing is registered yet."""
         self._member = member
         self._registration: epmd.Registration | None = None
 
     def register(self) -> None:
-        """Say it, starting an epmd if there is none; say it once."""
+        """Register the name, once; start an epmd if none runs."""
         if self._registration is not None:
             return
         program = os.path.join(os.path.dirname(self._member.release.erl), "epmd")
@@ -121,12 +128,12 @@ class Announcement:
             subprocess.run([program, "-daemon"], check=False, timeout=EPMD_START_TIMEOUT)
             self._registration = epmd.Registration(name)
         except (OSError, subprocess.TimeoutExpired) as error:
-            # It is tried again at the next look; a primary with data does not need it.
+            # The caller tries again; a primary that has data does not need it.
             self._member.log.warning(
                 "cannot tell a new primary that this node is empty", reason=str(error)
             )
 
     def withdraw(self) -> None:
-        """Say it no more: the VM is about to start."""
+        """Remove the name: the VM is about to start."""
         if self._registration is not None:
             self._registration.close()

@@ -1,1 +1,1 @@
-"""Names of hosts: the hosts file and DNS."""
+"""Host names, addresses and listeners: the hosts file, DNS and TCP."""

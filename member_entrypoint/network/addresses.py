@@ -1,6 +1,6 @@
 """IP addresses as text.
 
-socket is imported only when an address is looked at: PID 1 needs it for long node names alone.
+socket is imported only when a text is checked: PID 1 needs it for long node names only.
 """
 
 

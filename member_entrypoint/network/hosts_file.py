@@ -1,4 +1,4 @@
-"""What the hosts file says of a name: hosts(5). Imports neither socket nor dnspython for that."""
+"""What the hosts file has for a name: hosts(5). Imports neither socket nor dnspython."""
 
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ class Entry(NamedTuple):
 
 
 def find(name: str, path: str) -> Entry:
-    """Return what the hosts file at `path` says of `name`; the case of letters does not count.
+    """Return what the hosts file at `path` has for `name`; the case of letters does not count.
 
-    A name that is not in the file, or a file that cannot be read, gives an entry without addresses.
+    The entry has no addresses if the name is not in the file, or the file cannot be read.
     """
     addresses: list[str] = []
     canonical = ""

@@ -1,4 +1,4 @@
-"""Waits until something listens on the addresses that this node needs, such as its database's."""
+"""Waits until the services that this node needs, such as its database, listen."""
 
 import socket
 import time
@@ -11,6 +11,7 @@ from member_entrypoint.pauses import Pauses
 from member_entrypoint.release.active import Places
 from member_entrypoint.settings import Address
 
+# In seconds, for each try.
 DNS_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
 
@@ -18,10 +19,10 @@ CONNECT_TIMEOUT = 3.0
 def wait_for_addresses(
     addresses: Iterable[Address], places: Places, timeout: float, log: Log
 ) -> None:
-    """Wait until something listens on each of `addresses`, for `timeout` seconds in all.
+    """Wait until something listens on each of `addresses`, at most `timeout` seconds in all.
 
-    Raises `StartError` when that time is over: `timeout` is START_TIMEOUT, the addresses are those
-    of WAIT_FOR.
+    `addresses` are those of WAIT_FOR, `timeout` is START_TIMEOUT. Raises `StartError` when the time
+    is over.
     """
     pauses = Pauses(time.monotonic() + timeout)
     for host, port in addresses:

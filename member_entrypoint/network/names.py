@@ -1,4 +1,4 @@
-"""Where is a name? The hosts file first, then DNS, in the order that the C library keeps.
+"""The addresses of a name, from the hosts file or DNS, in the order of the C library.
 
 Nothing here raises for what DNS does or does not say: an answer without addresses has the reason,
 in words for a log line.
@@ -15,7 +15,7 @@ from member_entrypoint.release.active import Places
 class Hosts(NamedTuple):
     """The hosts behind the name of a service, or none and the reason why.
 
-    `absent` as in `Answer`.
+    `absent` is as in `Answer`.
     """
 
     names: tuple[str, ...]
@@ -26,8 +26,8 @@ class Hosts(NamedTuple):
 class Answer(NamedTuple):
     """The addresses of a name, or none and the reason why.
 
-    `absent` says that the name is known not to exist, or to have no address; it is not where
-    nobody could be asked.
+    `absent` tells that the name is known not to exist, or to have no address; it is False if no
+    name server could be asked.
     """
 
     addresses: tuple[str, ...]
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 
 def look_up(name: str, places: Places, timeout: float) -> Answer:
-    """Return where `name` is, asking for at most `timeout` seconds.
+    """Return the addresses of `name`, after at most `timeout` seconds.
 
     IP addresses are their own answer.
     """
@@ -74,11 +74,11 @@ def in_dns(name: str, queries: Queries) -> Answer:
 
 
 def hosts_behind(name: str, places: Places, timeout: float, *, by_address: bool = False) -> Hosts:
-    """Return the hosts that a service's name stands for, sorted, asking for `timeout` seconds.
+    """Return the hosts behind the name of a service, sorted, after at most `timeout` seconds.
 
-    These are the targets of its SRV records, which a headless service of Kubernetes has; where
-    there are none, the names that DNS has for its addresses. With `by_address` they are the
-    addresses themselves, for nodes that are named by them.
+    These are the targets of its SRV records, which a headless service of Kubernetes has; without
+    such records, the names that DNS has for its addresses. With `by_address` they are the addresses
+    themselves, for nodes that are named by them.
     """
     queries = Queries(places.resolv_conf, timeout)
     if not by_address:

@@ -13,13 +13,13 @@ class OwnAddresses:
     """
 
     def __init__(self, host: str, hosts: str) -> None:
-        """Take those that the hosts file `hosts` has now for `host`, the name of this machine."""
+        """Take the addresses that the file `hosts` has now for `host`, the name of this machine."""
         self._host = host
         self._hosts = hosts
         self._known = self._in_hosts_file()
 
     def lost(self) -> bool:
-        """Tell whether one is gone, and no other has come instead."""
+        """Tell whether this machine has lost one of its addresses without getting another."""
         new = {address for address in self._in_hosts_file() - self._known if _is_ours(address)}
         if new:
             self._known = new
