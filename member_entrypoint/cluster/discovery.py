@@ -54,7 +54,7 @@ class Discovery:
         Raises `ConfigurationError` if the file cannot be written.
         """
         member, now = self._member, time.monotonic()
-        host = member.node.partition("@")[2]
+        host = member.host
         by_address = is_address(host)
         found = names.hosts_behind(self._name, member.places, self._interval, by_address=by_address)
         if not found.names:

@@ -45,6 +45,11 @@ class Member:
         self.log = log
         self.cets = cets
 
+    @property
+    def host(self) -> str:
+        """The part of the node name after the `@`."""
+        return self.node.partition("@")[2]
+
     @cached_property
     def erlang(self) -> "Erlang":
         """The way to ask nodes; it reads the VM's flags once, at the first use.

@@ -54,7 +54,7 @@ class Watcher:
         """Begin with no member missing."""
         self._member = member
         self._hesitation = Hesitation(restarts)
-        self._addresses = OwnAddresses(member.node.partition("@")[2], member.places.hosts)
+        self._addresses = OwnAddresses(member.host, member.places.hosts)
         self._missing: dict[str, Missing] = {}
         self._loses = False
 

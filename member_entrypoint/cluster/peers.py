@@ -43,7 +43,7 @@ def candidates(member: Member) -> list[str]:
     These are the names with the same base and the ordinals from that of the primary on. With long
     names they are also the hosts behind the domain, which in Kubernetes is the headless service.
     """
-    label, dot, domain = member.node.partition("@")[2].partition(".")
+    label, dot, domain = member.host.partition(".")
     base = split_ordinal(label)
     if base is None:
         return []
