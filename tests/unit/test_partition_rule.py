@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from member_entrypoint.cluster.partition_rule import Hesitation, Missing, loses, no_longer_missing
 
 DOWN, SILENT, APART = Missing.DOWN, Missing.SILENT, Missing.APART
+where_no_restart_helps = pytest.mark.parametrize(
+    ("missing", "losing"), [([], False), ([APART], False), ([DOWN, SILENT], True), ([], True)]
+)
 NODES = [f"mongooseim@m-{number}" for number in range(1, 8)]
 
 
@@ -66,9 +69,7 @@ def test_a_loser_hesitates_longer_after_each_restart(restarts: int, seconds: flo
     assert hesitation.is_over([APART], 100.0 + seconds, losing=True)
 
 
-@pytest.mark.parametrize(
-    ("missing", "losing"), [([], False), ([APART], False), ([DOWN, SILENT], True), ([], True)]
-)
+@where_no_restart_helps
 def test_a_node_that_is_not_apart_for_a_moment_hesitates_anew(
     missing: list[Missing], *, losing: bool
 ) -> None:
@@ -81,9 +82,7 @@ def test_a_node_that_is_not_apart_for_a_moment_hesitates_anew(
     assert hesitation.is_over([APART], 107.0, losing=True)
 
 
-@pytest.mark.parametrize(
-    ("missing", "losing"), [([], False), ([APART], False), ([DOWN, SILENT], True), ([], True)]
-)
+@where_no_restart_helps
 def test_a_node_that_wins_or_sees_nobody_never_restarts(
     missing: list[Missing], *, losing: bool
 ) -> None:

@@ -1,0 +1,39 @@
+"""What a member reads, when, and what PID 1 has to import for it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from members import make_member
+
+HEAVY = {"socket", "dns", "dataclasses", "structlog", "member_entrypoint.erlang.rpc"}
+
+
+def test_the_flags_of_the_vm_are_read_once(tmp_path: Path) -> None:
+    """Many questions to nodes cost one look at the configuration, at the first of them."""
+    member = make_member(tmp_path, "m-2")
+    vm_args = Path(member.release.etc, "vm.args")
+    vm_args.parent.mkdir(parents=True)
+    vm_args.write_text("-proto_dist inet_tls\n")
+    assert not member.erlang.speaks_plain_tcp()
+    vm_args.write_text("-proto_dist inet_tcp\n")
+    assert not member.erlang.speaks_plain_tcp()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "member_entrypoint.cluster.decision",
+        "member_entrypoint.cluster.facts",
+        "member_entrypoint.cluster.member",
+        "member_entrypoint.network.hosts_file",
+    ],
+)
+def test_what_pid_1_needs_of_a_member_is_lean(module: str) -> None:
+    """The VM's start does not wait for sockets, DNS or the Erlang distribution."""
+    script = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert HEAVY & set(done.stdout.split()) == set()
