@@ -49,6 +49,13 @@ def test_an_address_that_left_the_hosts_file_is_still_watched(hosts: Path) -> No
     assert addresses.lost()
 
 
+def test_an_address_that_no_interface_has_yet_does_not_count(hosts: Path) -> None:
+    """The hosts file may be ahead of the interface."""
+    addresses = OwnAddresses(HOST, str(hosts))
+    hosts.write_text(f"{FOREIGN} {HOST}\n")
+    assert not addresses.lost()
+
+
 def test_a_machine_without_addresses_has_lost_none(hosts: Path) -> None:
     """Its name may be in DNS only."""
     assert not OwnAddresses("m-3", str(hosts)).lost()
