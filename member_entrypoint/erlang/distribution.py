@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from member_entrypoint.erlang import epmd
 from member_entrypoint.erlang.etf import (
+    LONGEST_ATOM,
     NEW_PID,
     NEW_REFERENCE,
     OLD_PID,
@@ -190,6 +191,8 @@ class Connection:
                 if not packet:
                     self._transmit(TICK)
                     continue
+            except TimeoutError:
+                raise NoAnswerError("no answer in time") from None
             except OSError as error:
                 raise NoAnswerError(f"no answer: {error.strerror or error}") from None
             try:
@@ -265,10 +268,11 @@ class Connection:
         if status[:1] != b"s":
             raise DistributionError(f"{node}: does not speak the protocol")
         if status not in {b"sok", b"sok_simultaneous"}:
-            raise RefusedError(f"the node refuses us: {status[1:].decode(errors='replace')}")
+            word = _printable(status[1:].decode(errors="replace"))
+            raise RefusedError(f"the node refuses us: {word}")
         challenge, answering = read_challenge(self._frame(), new=self._new)
         if answering != node:
-            raise OtherNodeError(f"what answers there is not {node} but {answering}")
+            raise OtherNodeError(f"what answers there is not {node} but {_printable(answering)}")
         ours = secrets.randbits(32)
         self._send_frame(b"r" + struct.pack("!I", ours) + digest(cookie, challenge))
         try:
@@ -278,6 +282,11 @@ class Connection:
         if answer != b"a" + digest(cookie, ours):
             raise RefusedError("the node does not know our cookie")
         return creation
+
+
+def _printable(text: str) -> str:
+    """Return what a node says of itself, fit for a line of the log."""
+    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_ATOM])
 
 
 def read_challenge(frame: bytes, *, new: bool) -> tuple[int, str]:
