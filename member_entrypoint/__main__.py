@@ -6,14 +6,9 @@ import time
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from member_entrypoint import settings, state
-from member_entrypoint.cluster import member
-from member_entrypoint.cluster.decision import (
-    Plan,
-    decide,
-    has_schema,
-    other_nodes_on_disk,
-    waits_before_start,
-)
+from member_entrypoint.cluster import facts, member
+from member_entrypoint.cluster.decision import Plan, decide, waits_before_start
+from member_entrypoint.cluster.facts import has_schema, other_nodes_on_disk
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import (
     ClusteringError,
@@ -124,7 +119,7 @@ def live(
 ) -> int:
     """Look, start the VM, serve, stop."""
     options = mine.settings
-    plan = decide(member.facts(mine))
+    plan = decide(facts.read_facts(mine))
     if options.wait_for or options.discovery_file or waits_before_start(plan):
         run_helper(supervisor, worker("look", deadline), environment)
     if mine.settings.bootstrap_enabled:

@@ -13,16 +13,9 @@ import sys
 import time
 
 from member_entrypoint import settings
-from member_entrypoint.cluster import member
-from member_entrypoint.cluster.decision import (
-    Marker,
-    Plan,
-    decide,
-    forget_marker,
-    has_schema,
-    read_marker,
-    write_marker,
-)
+from member_entrypoint.cluster import facts, member
+from member_entrypoint.cluster.decision import Marker, Plan, decide
+from member_entrypoint.cluster.facts import forget_marker, has_schema, read_marker, write_marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, EntrypointError, StartError
 from member_entrypoint.files import users
@@ -39,18 +32,22 @@ def look(mine: Member, deadline: float) -> None:
 
     Leaves the marker for what was found. Raises `ClusteringError`.
     """
-    from member_entrypoint.cluster import joining
+    from member_entrypoint.network import listening
 
-    joining.wait_for_addresses(mine)
+    listening.wait_for_addresses(
+        mine.settings.wait_for, mine.places, mine.settings.start_timeout, mine.log
+    )
     if mine.settings.discovery_file:
         from member_entrypoint.cluster import discovery
 
-        discovery.begin(mine)
-    facts = member.facts(mine)
-    plan = decide(facts)
+        discovery.prepare_file(mine)
+    known = facts.read_facts(mine)
+    plan = decide(known)
     if plan is Plan.EXAMINE:
-        nodes = joining.schema_nodes(mine)
-        plan = decide(facts._replace(schema_nodes=nodes))
+        from member_entrypoint.cluster import membership
+
+        nodes = membership.read_schema_nodes(mine)
+        plan = decide(known._replace(schema_nodes=nodes))
     target = mine.role.target or ""
     if plan is Plan.MEMBER:
         write_marker(mine.places, mine.node, Marker.JOINED, target)
@@ -61,10 +58,10 @@ def look(mine: Member, deadline: float) -> None:
             "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give "
             "it an empty volume"
         )
-    elif plan is Plan.FOUND:
+    elif plan is Plan.START_CLUSTER:
         from member_entrypoint.cluster import new_cluster
 
-        found = new_cluster.search(mine, deadline)
+        found = new_cluster.find_existing_cluster(mine, deadline)
         if found:
             _prepare_to_join(mine, found, deadline)
         else:
@@ -78,7 +75,7 @@ def _prepare_to_join(mine: Member, target: str, deadline: float) -> None:
     from member_entrypoint.cluster import joining
 
     mine.log.info(f"MongooseIM node {mine.node} joining {target}")
-    joining.wait_until_there(mine, target, deadline)
+    joining.wait_until_joinable(mine, target, deadline)
     # Before the others forget us: whoever starts after a crash in between knows whom to join.
     write_marker(mine.places, mine.node, Marker.JOINING, target)
     if not has_schema(mine.places, mine.node):
@@ -92,10 +89,10 @@ def settle(mine: Member, deadline: float) -> None:
     """
     for warning in users.warnings(mine.places):
         mine.log.warning(warning)
-    plan = decide(member.facts(mine))
+    plan = decide(facts.read_facts(mine))
     target = mine.role.target or ""
     has_data = plan is Plan.MEMBER or (plan is Plan.PRIMARY and has_schema(mine.places, mine.node))
-    if plan is Plan.FOUND:
+    if plan is Plan.START_CLUSTER:
         # `look` has found out whether there is a cluster; the VM may have its schema, or not yet.
         marker, other = read_marker(mine.places, mine.node)
         plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
@@ -106,20 +103,20 @@ def settle(mine: Member, deadline: float) -> None:
         sys.stdout.flush()
     if has_data or plan is Plan.JOIN:
         # Now, while there is nothing to do but to wait.
-        from member_entrypoint.cluster import joining
+        from member_entrypoint.cluster import joining, membership
     # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
-    stranger = joining.forgotten_by(mine) if has_data else ""
-    if stranger and not mine.settings.join_discards_data:
-        raise joining.removed(mine, target)
+    member_that_removed_us = membership.find_member_that_removed_us(mine) if has_data else ""
+    if member_that_removed_us and not mine.settings.join_discards_data:
+        raise membership.removed_error(mine, target)
     _wait_until_started(mine)
     _say_what_it_is(mine, plan)
-    if stranger and not joining.is_listed_by(mine, stranger):
-        write_marker(mine.places, mine.node, Marker.JOINING, stranger)
-        plan, target = Plan.JOIN, stranger
+    if member_that_removed_us and not membership.is_listed_by(mine, member_that_removed_us):
+        write_marker(mine.places, mine.node, Marker.JOINING, member_that_removed_us)
+        plan, target = Plan.JOIN, member_that_removed_us
     if plan is Plan.PRIMARY:
         mine.log.info(f"Clustered {mine.node} with {mine.node}")
     elif plan is Plan.MEMBER:
-        joining.check_membership(mine, target, deadline)
+        membership.check_membership(mine, target, deadline)
     elif plan is Plan.JOIN:
         joining.join(mine, target, deadline)
         write_marker(mine.places, mine.node, Marker.JOINED, target)
@@ -142,9 +139,9 @@ def _say_what_it_is(mine: Member, plan: Plan) -> None:
 def leave(mine: Member, deadline: float) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
     from member_entrypoint import state
-    from member_entrypoint.cluster import joining
+    from member_entrypoint.cluster import leaving
 
-    joining.leave(mine, deadline)
+    leaving.leave(mine, deadline)
     write_marker(mine.places, mine.node, Marker.LEFT, "cluster")
     with contextlib.suppress(OSError):
         state.write(mine.places.left_file, "this node has left its cluster")
@@ -166,10 +163,10 @@ def _wait_until_started(mine: Member) -> None:
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
         if now >= look_again and mine.erlang.speaks_plain_tcp():
-            from member_entrypoint.cluster import joining
+            from member_entrypoint.cluster import membership
 
-            awaited = joining.whom_mnesia_waits_for(mine)
-            joining.connect(mine, awaited)
+            awaited = membership.whom_mnesia_waits_for(mine)
+            membership.connect(mine, awaited)
             reason = (
                 "Mnesia loads its tables from the node that went down last, which may be "
                 f"{' or '.join(awaited)}: start it"
@@ -200,7 +197,7 @@ def discover(mine: Member, _: float) -> None:
     """Keep the file of nodes for CETS until this process is ended."""
     from member_entrypoint.cluster import discovery
 
-    discovery.keep(mine)
+    discovery.keep_file_current(mine)
 
 
 TASKS = {"look": look, "settle": settle, "leave": leave, "watch": watch, "discover": discover}

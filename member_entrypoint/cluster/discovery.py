@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.network import names
+from member_entrypoint.network.addresses import is_address
 from member_entrypoint.pauses import Pauses
 
 FIRST_LOOK = 10.0
 
 
-def remembered(
+def nodes_to_list(
     known: Mapping[str, float | None], found: Iterable[str], now: float, interval: float
 ) -> dict[str, float | None]:
     """Return the nodes to list, each with the instant since when it is missing: a pure function.
@@ -35,41 +36,41 @@ def remembered(
 class Discovery:
     """The file, what is in it, and what was said about it."""
 
-    def __init__(self, mine: Member) -> None:
+    def __init__(self, member: Member) -> None:
         """Begin with what is in the file: a restart is no reason to forget anybody."""
-        self._mine = mine
-        self._name = mine.settings.discovery_name or ""
-        self._path = mine.settings.discovery_file or ""
-        self._interval = mine.settings.discovery_interval
+        self._member = member
+        self._name = member.settings.discovery_name or ""
+        self._path = member.settings.discovery_file or ""
+        self._interval = member.settings.discovery_interval
         self._listed = _read(self._path)
         self._known: dict[str, float | None] = dict.fromkeys(self._listed or ())
         self._said = ""
 
-    def look(self) -> bool:
+    def update(self) -> bool:
         """Ask DNS once and write what changed; False if DNS named nobody.
 
         Then the file stays as it is: this node is one of them, so that cannot be true. Raises
         `ConfigurationError` if the file cannot be written.
         """
-        mine, now = self._mine, time.monotonic()
-        host = mine.node.partition("@")[2]
-        by_address = names.is_address(host)
-        found = names.hosts_behind(self._name, mine.places, self._interval, by_address=by_address)
+        member, now = self._member, time.monotonic()
+        host = member.node.partition("@")[2]
+        by_address = is_address(host)
+        found = names.hosts_behind(self._name, member.places, self._interval, by_address=by_address)
         if not found.names:
             reason = found.reason or "the name has no hosts"
             if reason != self._said:
-                mine.log.warning(
+                member.log.warning(
                     f"{self._name} names no nodes, {self._path} stays as it is", reason=reason
                 )
             self._said = reason
             return False
         self._said = ""
-        short = mine.settings.node_type == "sname"
+        short = member.settings.node_type == "sname"
         hosts = (
             name.partition(".")[0] if short and not by_address else name for name in found.names
         )
-        nodes = [f"{mine.settings.node_name}@{name}" for name in hosts]
-        self._known = remembered(self._known, nodes, now, self._interval)
+        nodes = [f"{member.settings.node_name}@{name}" for name in hosts]
+        self._known = nodes_to_list(self._known, nodes, now, self._interval)
         self._write(tuple(sorted(self._known)))
         return True
 
@@ -88,7 +89,7 @@ class Discovery:
                 "allowed: a path in a writable folder, such as /run/mongooseim/nodes"
             ) from None
         before = set(self._listed or ())
-        self._mine.log.info(
+        self._member.log.info(
             f"{self._path} lists {len(nodes)} nodes of {self._name}",
             new=",".join(node for node in nodes if node not in before),
             gone=",".join(sorted(before.difference(nodes))),
@@ -96,37 +97,37 @@ class Discovery:
         self._listed = nodes
 
 
-def begin(mine: Member) -> None:
+def prepare_file(member: Member) -> None:
     """Have the file there when the VM starts, if DNS answers within some seconds.
 
     Raises `ConfigurationError` if it cannot be written.
     """
-    read = mine.cets.node_list if mine.cets else ""
-    if read != mine.settings.discovery_file:
-        mine.log.warning(
-            f"nobody reads {mine.settings.discovery_file}, which DISCOVERY_FILE names",
+    read = member.cets.node_list if member.cets else ""
+    if read != member.settings.discovery_file:
+        member.log.warning(
+            f"nobody reads {member.settings.discovery_file}, which DISCOVERY_FILE names",
             reason=f"node_list_file in mongooseim.toml is {read or 'not set'}",
         )
-    discovery = Discovery(mine)
+    discovery = Discovery(member)
     pauses = Pauses(time.monotonic() + FIRST_LOOK)
-    while not discovery.look() and not pauses.over():
+    while not discovery.update() and not pauses.over():
         pauses.pause()
 
 
-def keep(mine: Member) -> None:
+def keep_file_current(member: Member) -> None:
     """Keep the file true until this process is ended; that it cannot be written is said."""
-    discovery = Discovery(mine)
+    discovery = Discovery(member)
     said = ""
     while True:
         began = time.monotonic()
         try:
-            discovery.look()
+            discovery.update()
             said = ""
         except ConfigurationError as error:
             if str(error) != said:
-                mine.log.error(str(error))
+                member.log.error(str(error))
             said = str(error)
-        time.sleep(max(0.0, began + mine.settings.discovery_interval - time.monotonic()))
+        time.sleep(max(0.0, began + member.settings.discovery_interval - time.monotonic()))
 
 
 def _read(path: str) -> tuple[str, ...] | None:

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from member_entrypoint import settings
-from member_entrypoint.cluster import node
-from member_entrypoint.cluster.decision import Facts, has_schema, read_marker
+from member_entrypoint.cluster.node import Role, own_node, role_of
 from member_entrypoint.log import Log
-from member_entrypoint.network import names
+from member_entrypoint.network import hosts_file
 from member_entrypoint.release import active, rendering
+from member_entrypoint.settings import Settings
+from member_entrypoint.settings import read as read_settings
 
 if TYPE_CHECKING:
     from member_entrypoint.erlang.rpc import Erlang
@@ -17,20 +18,39 @@ if TYPE_CHECKING:
 FULL_NAME_TIMEOUT = 5.0
 
 
-class Member(NamedTuple):
-    """Who this node is and what it was given."""
+class Member:
+    """Who this node is and what it was given.
 
-    settings: settings.Settings
-    places: active.Places
-    release: active.Release
-    node: str
-    role: node.Role
-    log: Log
-    cets: rendering.Cets | None
+    A plain class, since importing `dataclasses` takes time before the VM starts, and a named tuple
+    cannot cache.
+    """
 
-    @property
+    def __init__(  # noqa: PLR0913 - what there is to know about a member
+        self,
+        *,
+        settings: Settings,
+        places: active.Places,
+        release: active.Release,
+        node: str,
+        role: Role,
+        log: Log,
+        cets: rendering.Cets | None,
+    ) -> None:
+        """Take what `describe` has found out; `cets` is None where CETS is not configured."""
+        self.settings = settings
+        self.places = places
+        self.release = release
+        self.node = node
+        self.role = role
+        self.log = log
+        self.cets = cets
+
+    @cached_property
     def erlang(self) -> "Erlang":
-        """What asks nodes; imported late, since PID 1 does not ask."""
+        """What asks nodes; it reads the VM's flags once, at the first use.
+
+        It is imported late: PID 1 does not ask.
+        """
         from member_entrypoint.erlang.rpc import Erlang
 
         return Erlang(self.release, self.places, self.node)
@@ -49,33 +69,27 @@ def describe(
     would join. `rendered` says that the run-time configuration is there already; the files that it
     was made of need not be readable any more.
     """
-    options = settings.read(environment)
-    places = active.Places(options.root)
+    settings = read_settings(environment)
+    places = active.Places(settings.root)
     kernel_host = os.uname().nodename
-    name = node.own_node(options, kernel_host, lambda host: full_name(host, places))
-    installed = active.find(places.release)
-    cets = rendering.cets(installed, places, options, rendered=rendered)
+    node = own_node(settings, kernel_host, lambda host: full_name(host, places))
+    release = active.find(places.release)
+    cets = rendering.cets(release, places, settings, rendered=rendered)
     joins = with_role and not (cets and cets.only)
-    role = node.role(options, kernel_host, name) if joins else node.Role(None, primary=False)
-    log = Log(options.log_format, options.log_level)
-    return Member(options, places, installed, name, role, log, cets)
-
-
-def facts(member: Member) -> Facts:
-    """Return what can be known of a member before its VM runs, from the disk alone."""
-    return Facts(
-        node=member.node,
-        target=member.role.target,
-        primary=member.role.primary,
-        has_schema=has_schema(member.places, member.node),
-        marker=read_marker(member.places, member.node)[0],
-        discard=member.settings.join_discards_data,
+    return Member(
+        settings=settings,
+        places=places,
+        release=release,
+        node=node,
+        role=role_of(settings, kernel_host, node) if joins else Role(None, primary=False),
+        log=Log(settings.log_format, settings.log_level),
+        cets=cets,
     )
 
 
 def known_full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, as far as that needs no DNS, or None."""
-    canonical = names.in_hosts_file(host, places.hosts).canonical
+    canonical = hosts_file.find(host, places.hosts).canonical
     if "." in canonical:
         return canonical
     return host if "." in host else None
@@ -83,8 +97,11 @@ def known_full_name(host: str, places: active.Places) -> str | None:
 
 def full_name(host: str, places: active.Places) -> str | None:
     """Return what `hostname -f` says for `host`, or None: hosts file first, then DNS."""
+    from member_entrypoint.network import names
+    from member_entrypoint.network.dns_queries import Queries
+
     return (
         known_full_name(host, places)
-        or names.in_dns(host, places.resolv_conf, FULL_NAME_TIMEOUT).canonical
+        or names.in_dns(host, Queries(places.resolv_conf, FULL_NAME_TIMEOUT)).canonical
         or None
     )

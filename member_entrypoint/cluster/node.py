@@ -1,6 +1,5 @@
 """Who am I, who is the primary? Node names, ordinals, short and long host names."""
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ def own_node(settings: Settings, kernel_host: str, full_name: Callable[[str], st
     return f"{settings.node_name}@{host}"
 
 
-def role(settings: Settings, kernel_host: str, node: str) -> Role:
+def role_of(settings: Settings, kernel_host: str, node: str) -> Role:
     """Return whom `node` joins.
 
     Raises `ConfigurationError` where neither a variable nor the host name says it. Source: the
@@ -68,7 +67,7 @@ def _primary_host(settings: Settings, hostname: str, host: str) -> str:
     """Return the host of the primary node, derived from the host name's base and ordinal."""
     own_label, dot, domain = host.partition(".")
     base = split_ordinal(own_label)
-    if base is not None and not _is_address(host):
+    if base is not None:
         return f"{base[0]}-{settings.master_ordinal}{dot}{domain}"
     named = split_ordinal(hostname.partition(".")[0])
     if named is None:
@@ -90,9 +89,5 @@ def split_ordinal(label: str) -> tuple[str, str] | None:
 
     The ordinal is the text of the digits: `-01` and `-1` are different hosts.
     """
-    match = re.fullmatch(r"(.+)-(\d+)", label, re.ASCII)
-    return (match[1], match[2]) if match else None
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or re.fullmatch(r"\d+(\.\d+){3}", host, re.ASCII) is not None
+    base, _, ordinal = label.rpartition("-")
+    return (base, ordinal) if base and ordinal.isascii() and ordinal.isdecimal() else None

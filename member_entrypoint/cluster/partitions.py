@@ -7,21 +7,20 @@ at, and looked at again until they are back.
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 
 from member_entrypoint import state
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.partition_rule import Missing, loses, no_longer_missing
 from member_entrypoint.cluster.peers import State
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.distribution import DOWN, Connection
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import PartitionError
-from member_entrypoint.network import names
+from member_entrypoint.network.own_addresses import OwnAddresses
 from member_entrypoint.terms import Atom
 
 ASK_TIMEOUT = 5.0
@@ -32,45 +31,16 @@ CONFIRM = 1.5
 LONGEST_HESITATION = 300.0
 
 
-class Missing(Enum):
-    """Why a member is not among those that run with this node."""
-
-    DOWN = "it does not run"
-    SILENT = "its host does not answer: it is down, or the network in between is cut"
-    APART = "it runs, but apart from this node: both have changed data without the other"
-
-
-def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
-    """Tell whether `node` is on the losing side of a partition: a pure function.
-
-    `running` are the members that run together with it, itself among them; `missing` are all
-    others. Those that are down count for neither side. The larger side wins; of two that are equal,
-    the one that has the member whose name comes first.
-    """
-    away = {name for name, why in missing.items() if why is not Missing.DOWN}
-    together = running | {node}
-    if len(away) != len(together):
-        return len(away) > len(together)
-    return bool(away) and min(away) < min(together)
-
-
-def no_longer_missing(own: str, node: str, running: frozenset[str]) -> str:
-    """Return what to say of a member that was missing: it is back, or it was removed."""
-    if node in running:
-        return f"{own} and {node} run together again"
-    return f"{node} is no member of the cluster any more"
-
-
-def watch(mine: Member, restarts: int) -> None:
+def watch(member: Member, restarts: int) -> None:
     """Watch until this process is ended.
 
     Raises `PartitionError` when this node should start anew, as PARTITION_POLICY=restart-minority
     has it; `restarts` is how often it did already, and makes it hesitate.
     """
-    if not mine.erlang.speaks_plain_tcp():
-        mine.log.info("partitions are not watched: the distribution is not plain TCP")
+    if not member.erlang.speaks_plain_tcp():
+        member.log.info("partitions are not watched: the distribution is not plain TCP")
         return
-    watcher = Watcher(mine, restarts)
+    watcher = Watcher(member, restarts)
     while True:
         with contextlib.suppress(distribution.DistributionError, RpcError, OSError):
             watcher.follow()
@@ -80,19 +50,19 @@ def watch(mine: Member, restarts: int) -> None:
 class Watcher:
     """What was seen last, said last, and since when this node loses."""
 
-    def __init__(self, mine: Member, restarts: int) -> None:
+    def __init__(self, member: Member, restarts: int) -> None:
         """Begin with nothing known."""
-        self._mine = mine
+        self._member = member
         self._hesitation = min(LONGEST_HESITATION, LOOK_AGAIN * 2**restarts)
-        self._addresses = OwnAddresses(mine)
+        self._addresses = OwnAddresses(member.node.partition("@")[2], member.places.hosts)
         self._missing: dict[str, Missing] = {}
         self._loses = False
         self._apart_since: float | None = None
 
     def follow(self) -> None:
         """Subscribe to the events of our Mnesia and look at each; returns when Mnesia stops."""
-        mine = self._mine
-        with mine.erlang.connect(mine.node, ASK_TIMEOUT) as connection:
+        member = self._member
+        with member.erlang.connect(member.node, ASK_TIMEOUT) as connection:
             connection.monitor("mnesia_subscr")
             system = [connection.pid, Atom("system")]
             answer = connection.call("mnesia_subscr", "subscribe", system, ASK_TIMEOUT)
@@ -124,16 +94,16 @@ class Watcher:
                 return True
 
     def _look(self, connection: Connection) -> None:
-        mine = self._mine
+        member = self._member
         running, missing = self._members(connection)
         if not self._missing.items() >= missing.items():
             # One that has just stopped does not answer for a moment before its name is gone, one
             # that has just started looks as if it ran apart before it is let in.
             time.sleep(CONFIRM)
             running, missing = self._members(connection)
-        if mine.node not in running:
+        if member.node not in running:
             return
-        loses_now = loses(mine.node, running, missing)
+        loses_now = loses(member.node, running, missing)
         self._write(missing, loses_now=loses_now)
         self._say(running, missing, loses_now=loses_now)
         self._missing, self._loses = missing, loses_now
@@ -147,9 +117,9 @@ class Watcher:
         known = _names(connection, "db_nodes")
         running = _names(connection, "running_db_nodes")
         cut_off = self._addresses.lost()
-        states = peers.of_each(
+        states = peers.ask_all(
             sorted(known - running),
-            lambda node: Missing.SILENT if cut_off else why_missing(self._mine, node),
+            lambda node: Missing.SILENT if cut_off else why_missing(self._member, node),
         )
         for node, why in states.items():
             if why is Missing.SILENT and self._missing.get(node) is Missing.DOWN:
@@ -159,7 +129,7 @@ class Watcher:
     def _say(
         self, running: frozenset[str], missing: Mapping[str, Missing], *, loses_now: bool
     ) -> None:
-        mine, log = self._mine, self._mine.log
+        member, log = self._member, self._member.log
         verdict = (
             "this side loses, so this node is not ready"
             if loses_now
@@ -169,24 +139,24 @@ class Watcher:
             if self._missing.get(node) is why:
                 continue
             if why is Missing.DOWN:
-                log.info(f"{mine.node} goes on without {node}", reason=why.value)
+                log.info(f"{member.node} goes on without {node}", reason=why.value)
             elif why is Missing.SILENT:
-                log.warning(f"{mine.node} has lost {node}", reason=why.value, verdict=verdict)
+                log.warning(f"{member.node} has lost {node}", reason=why.value, verdict=verdict)
             else:
                 log.error(
-                    f"the cluster is split: {mine.node} and {node} run apart",
+                    f"the cluster is split: {member.node} and {node} run apart",
                     verdict=verdict,
                     what_to_do=self._what_to_do(node, loses_now=loses_now),
                 )
         for node in sorted(self._missing.keys() - missing.keys()):
-            log.info(no_longer_missing(mine.node, node, running))
+            log.info(no_longer_missing(member.node, node, running))
         if loses_now != self._loses:
-            log.warning(f"{mine.node} is {'not ready' if loses_now else 'ready again'}")
+            log.warning(f"{member.node} is {'not ready' if loses_now else 'ready again'}")
 
     def _what_to_do(self, node: str, *, loses_now: bool) -> str:
         if not loses_now:
             return f"{node} has to start anew"
-        if self._mine.settings.partition_policy == "ignore":
+        if self._member.settings.partition_policy == "ignore":
             return (
                 "start this node anew, it will take the data of the others; "
                 "PARTITION_POLICY=restart-minority does so by itself"
@@ -195,7 +165,7 @@ class Watcher:
 
     def _write(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
         """Keep the file that says to `health ready` that this side loses."""
-        path = self._mine.places.partition_file
+        path = self._member.places.partition_file
         if not loses_now:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -206,7 +176,7 @@ class Watcher:
     def _act(self, missing: Mapping[str, Missing]) -> None:
         """Ask for a new start if that is the policy, and can heal: the other side answers."""
         apart = self._loses and Missing.APART in missing.values()
-        if not apart or self._mine.settings.partition_policy != "restart-minority":
+        if not apart or self._member.settings.partition_policy != "restart-minority":
             self._apart_since = None
             return
         now = time.monotonic()
@@ -214,30 +184,30 @@ class Watcher:
             self._apart_since = now
         if now - self._apart_since >= self._hesitation:
             raise PartitionError(
-                f"{self._mine.node} starts anew, as PARTITION_POLICY=restart-minority says: "
+                f"{self._member.node} starts anew, as PARTITION_POLICY=restart-minority says: "
                 "it takes the data of the other side, and loses what it alone has changed since"
             )
 
 
-def why_missing(mine: Member, node: str) -> Missing:
+def why_missing(member: Member, node: str) -> Missing:
     """Look at a member that does not run with this node.
 
     They run apart when it, too, has noted that this node went down: Mnesia's own sign of a
     partition. One that has not is on its way up, and waits for this node.
     """
-    found = peers.state(mine, node)
+    found = peers.state_of(member, node)
     if found in {State.UNKNOWN, State.SILENT}:
         return Missing.SILENT
     if found not in {State.UP, State.ALONE}:
         return Missing.DOWN
     try:
-        with_it = peers.listed(mine, node, "running_db_nodes")
-        noted = mine.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], ASK_TIMEOUT)
+        with_it = peers.mnesia_nodes(member, node, "running_db_nodes")
+        noted = member.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], ASK_TIMEOUT)
     except RpcError:
         return Missing.SILENT
-    if mine.node in with_it:
+    if member.node in with_it:
         return Missing.SILENT
-    return Missing.APART if mine.node in map(str, noted) else Missing.DOWN
+    return Missing.APART if member.node in map(str, noted) else Missing.DOWN
 
 
 def _concerns_members(event: Any) -> bool:
@@ -257,37 +227,3 @@ def _names(connection: Connection, key: str) -> frozenset[str]:
     if not isinstance(answer, list):
         raise RpcError(f"Mnesia does not say its {key}")
     return frozenset(str(name) for name in answer)
-
-
-class OwnAddresses:
-    """The addresses of this machine, and whether it has lost one.
-
-    Docker takes the interface away from a container that it disconnects from a network, and the
-    names of all others with it, which then look as if they had been stopped.
-    """
-
-    def __init__(self, mine: Member) -> None:
-        """Take those that the hosts file has now."""
-        self._mine = mine
-        self._known = self._in_hosts_file()
-
-    def lost(self) -> bool:
-        """Tell whether one is gone, and no other has come instead."""
-        new = {address for address in self._in_hosts_file() - self._known if _is_ours(address)}
-        if new:
-            self._known = new
-        return not all(_is_ours(address) for address in self._known)
-
-    def _in_hosts_file(self) -> set[str]:
-        host = self._mine.node.partition("@")[2]
-        return set(names.in_hosts_file(host, self._mine.places.hosts).addresses)
-
-
-def _is_ours(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except OSError:
-        return False
-    return True

@@ -1,12 +1,14 @@
 """Where is a name? The hosts file first, then DNS, in the order that the C library keeps.
 
-dnspython is imported only when DNS is asked, socket only when an address is looked at: PID 1 needs
-neither for short node names.
+Nothing here raises for what DNS does or does not say: an answer without addresses has the reason,
+in words for a log line.
 """
 
-import time
 from typing import NamedTuple
 
+from member_entrypoint.network import hosts_file
+from member_entrypoint.network.addresses import is_address
+from member_entrypoint.network.dns_queries import Queries
 from member_entrypoint.release.active import Places
 
 
@@ -37,63 +39,31 @@ class Answer(NamedTuple):
 def look_up(name: str, places: Places, timeout: float) -> Answer:
     """Return where `name` is, asking for at most `timeout` seconds.
 
-    IP addresses are their own answer. Never raises for what DNS does or does not say: an answer
-    without addresses has the reason, in words for a log line.
+    IP addresses are their own answer.
     """
+    return _look_up(name, places, Queries(places.resolv_conf, timeout))
+
+
+def _look_up(name: str, places: Places, queries: Queries) -> Answer:
     if is_address(name):
         return Answer((name,), name, "")
-    found = in_hosts_file(name, places.hosts)
-    if found.addresses:
-        return found
-    return in_dns(name, places.resolv_conf, timeout)
+    entry = hosts_file.find(name, places.hosts)
+    if entry.addresses:
+        return Answer(entry.addresses, entry.canonical, "")
+    return in_dns(name, queries)
 
 
-def is_address(name: str) -> bool:
-    """Tell whether `name` is an IPv4 or IPv6 address."""
-    import socket
+def in_dns(name: str, queries: Queries) -> Answer:
+    """Return the A and AAAA records of `name`.
 
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, name)
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def in_hosts_file(name: str, path: str) -> Answer:
-    """Return the addresses that the hosts file gives for `name`, and the first name beside them.
-
-    The case of letters does not count (hosts(5)).
+    One of the two queries may fail, as with name servers that know nothing of IPv6.
     """
-    addresses: list[str] = []
-    canonical = ""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        address, *names = line.partition("#")[0].split() or [""]
-        if name.lower() in (other.lower() for other in names) and is_address(address):
-            addresses.append(address)
-            canonical = canonical or names[0]
-    return Answer(tuple(addresses), canonical, "" if addresses else f"not in {path}")
-
-
-def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
-    """Return the A and AAAA records of `name` from the name servers that `resolv_conf` names.
-
-    The search list and `ndots` count, as in resolv.conf(5). `timeout` in seconds is for both
-    queries together. One of the two may fail, as with servers that know nothing of IPv6.
-    """
-    deadline = time.monotonic() + timeout
     addresses: list[str] = []
     canonical = ""
     reason = "the name has no address in DNS"
     absent = True
     for kind in ("A", "AAAA"):
-        found = _query(name, kind, resolv_conf, deadline, timeout)
+        found = queries.ask(name, kind)
         addresses += found.records
         canonical = found.canonical or canonical
         reason = found.reason or reason
@@ -106,60 +76,22 @@ def in_dns(name: str, resolv_conf: str, timeout: float) -> Answer:
 def hosts_behind(name: str, places: Places, timeout: float, *, by_address: bool = False) -> Hosts:
     """Return the hosts that a service's name stands for, sorted, asking for `timeout` seconds.
 
-    That are the targets of its SRV records, which a headless service of Kubernetes has; where
-    there are none, the names that DNS has for its addresses. With `by_address` the addresses
-    themselves, for nodes that are named by them.
+    These are the targets of its SRV records, which a headless service of Kubernetes has; where
+    there are none, the names that DNS has for its addresses. With `by_address` they are the
+    addresses themselves, for nodes that are named by them.
     """
-    deadline = time.monotonic() + timeout
+    queries = Queries(places.resolv_conf, timeout)
     if not by_address:
-        found = _query(name, "SRV", places.resolv_conf, deadline, timeout)
-        if found.records:
-            return Hosts(tuple(sorted(set(found.records))), "")
-    answer = look_up(name, places, max(0.1, deadline - time.monotonic()))
+        targets = queries.ask(name, "SRV").records
+        if targets:
+            return Hosts(tuple(sorted(set(targets))), "")
+    answer = _look_up(name, places, queries)
     if by_address or not answer.addresses:
         return Hosts(tuple(sorted(answer.addresses)), answer.reason, answer.absent)
     names = set()
     for address in answer.addresses:
-        found = _query(_reverse(address), "PTR", places.resolv_conf, deadline, timeout)
+        found = queries.ask_for_name(address)
         if not found.records:
             return Hosts((), f"no name for its address {address}: {found.reason}")
         names.add(found.records[0])
     return Hosts(tuple(sorted(names)), "")
-
-
-class _Found(NamedTuple):
-    records: tuple[str, ...]
-    canonical: str
-    reason: str
-    absent: bool
-
-
-def _query(name: str, kind: str, resolv_conf: str, deadline: float, timeout: float) -> _Found:
-    """Return the records of one kind: addresses, or names without the last dot."""
-    import dns.exception
-    import dns.resolver
-
-    try:
-        resolver = dns.resolver.Resolver(resolv_conf)
-        left = max(0.1, deadline - time.monotonic())
-        answer = resolver.resolve(name, kind, lifetime=left, search=True, raise_on_no_answer=False)
-    except dns.resolver.NXDOMAIN:
-        return _Found((), "", "the name does not exist in DNS", absent=True)
-    except dns.resolver.LifetimeTimeout:
-        return _Found((), "", f"no DNS answer within {timeout:g} s", absent=False)
-    except dns.exception.DNSException as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return _Found((), "", reason, absent=False)
-    except OSError as error:
-        return _Found((), "", error.strerror or str(error), absent=False)
-    records = tuple(
-        str(getattr(record, "address", None) or record.target).rstrip(".")
-        for record in answer.rrset or ()
-    )
-    return _Found(records, str(answer.canonical_name).rstrip("."), "", absent=True)
-
-
-def _reverse(address: str) -> str:
-    import dns.reversename
-
-    return str(dns.reversename.from_address(address))

@@ -11,6 +11,7 @@ from dns import rcode
 from dns_server import Zone, serving
 
 from member_entrypoint.network import names
+from member_entrypoint.network.dns_queries import Queries
 from member_entrypoint.release.active import Places
 
 ADDRESSES = itertools.count(1)
@@ -177,6 +178,38 @@ def test_a_name_that_appears_later_is_found_when_asked_again(places: Places) -> 
         assert look_up(places).addresses == ("10.0.0.1",)
 
 
+def test_all_queries_for_a_name_share_one_deadline(places: Places) -> None:
+    """The query for AAAA does not get the time that the one for A has used up."""
+    clock = [0.0]
+    asked: list[str] = []
+
+    def zone(_name: str, kind: str) -> list[str] | None:
+        asked.append(kind)
+        if kind == "A":
+            clock[0] += 1000.0
+            return []
+        # The answer to a query that is sent again, after 2 s: nobody waits for it any more.
+        return ["m-0. AAAA fd00::1"] if asked.count(kind) > 1 else None
+
+    with dns(places, zone):
+        found = names.in_dns("m-0.", Queries(places.resolv_conf, 1000.0, lambda: clock[0]))
+        assert found == names.Answer((), "m-0", "no DNS answer within 1000 s")
+        assert asked == ["A", "AAAA"]
+
+
 def dns_rcode(name: str) -> int:
     """Return a response code by its name."""
     return int(rcode.from_text(name))
+
+
+@pytest.mark.parametrize("broken", ["A", "AAAA"])
+def test_a_name_is_absent_only_if_both_families_say_so(places: Places, broken: str) -> None:
+    """One empty answer beside one failure leaves open whether the name has an address."""
+
+    def zone(name: str, asked: str) -> list[str] | int:
+        return dns_rcode("SERVFAIL") if asked == broken else records("m-0. TXT x")(name, asked)
+
+    with dns(places, zone):
+        found = look_up(places, timeout=3.0)
+        assert found.addresses == ()
+        assert not found.absent

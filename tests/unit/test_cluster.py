@@ -9,10 +9,9 @@ from member_entrypoint.cluster.decision import (
     Marker,
     Plan,
     decide,
-    read_marker,
     waits_before_start,
-    write_marker,
 )
+from member_entrypoint.cluster.facts import read_marker, write_marker
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.release.active import Places
 
@@ -27,9 +26,9 @@ NONE, JOINING, JOINED = Marker.NONE, Marker.JOINING, Marker.JOINED
         # told to run alone, or the primary: whatever is on the disk
         (None, False, False, NONE, None, False, Plan.ALONE),
         (None, False, True, NONE, None, False, Plan.ALONE),
-        (None, True, False, NONE, None, False, Plan.FOUND),
-        (None, True, True, JOINING, None, False, Plan.FOUND),
-        (None, True, True, Marker.LEFT, None, False, Plan.FOUND),
+        (None, True, False, NONE, None, False, Plan.START_CLUSTER),
+        (None, True, True, JOINING, None, False, Plan.START_CLUSTER),
+        (None, True, True, Marker.LEFT, None, False, Plan.START_CLUSTER),
         (None, True, True, NONE, None, False, Plan.PRIMARY),
         (None, True, True, JOINED, None, False, Plan.PRIMARY),
         # fresh
@@ -69,7 +68,7 @@ def test_only_what_must_be_looked_up_delays_the_vm() -> None:
     """Members, primaries that have data, and lone nodes start at once."""
     assert {plan for plan in Plan if waits_before_start(plan)} == {
         Plan.JOIN,
-        Plan.FOUND,
+        Plan.START_CLUSTER,
         Plan.EXAMINE,
     }
 

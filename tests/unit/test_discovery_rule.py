@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from member_entrypoint import settings
-from member_entrypoint.cluster.discovery import remembered
+from member_entrypoint.cluster.discovery import nodes_to_list
 from member_entrypoint.release import rendering
 from member_entrypoint.release.active import Places, Release
 from member_entrypoint.release.rendering import Cets
@@ -30,7 +30,7 @@ def test_who_is_missing_stays_for_an_interval(
     known: dict[str, float | None], found: str, expected: dict[str, float | None]
 ) -> None:
     """From the look on at which it was missed first; then it is dropped."""
-    assert remembered(known, found, 100.0, INTERVAL) == expected
+    assert nodes_to_list(known, found, 100.0, INTERVAL) == expected
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def derive(
     """Return node name and role of a machine with this host name."""
     options = settings.read(environment)
     own = node.own_node(options, host, full_name)
-    return own, node.role(options, host, own)
+    return own, node.role_of(options, host, own)
 
 
 LONG = {"NODE_TYPE": "name"}
@@ -105,6 +105,9 @@ def test_a_full_name_from_elsewhere_makes_a_long_name() -> None:
         ({}, "m-", "cannot be part of a node name"),
         (LONG, "m-1", "NODE_TYPE=sname"),
         ({**LONG, "NODE_HOST": "10.0.0.7"}, "m-2", "NODE_HOST is '10.0.0.7'"),
+        # m-01 is not the primary m-1: hosts are compared as text
+        ({**LONG, "NODE_HOST": "10.0.0.7"}, "m-01", "NODE_HOST is '10.0.0.7'"),
+        ({**LONG, "NODE_HOST": "fd00::7"}, "m-01", "NODE_HOST is 'fd00::7'"),
         ({}, "a b-1", "cannot be part of a node name"),
     ],
 )

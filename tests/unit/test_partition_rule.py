@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint.cluster.partitions import Missing, loses, no_longer_missing
+from member_entrypoint.cluster.partition_rule import Missing, loses, no_longer_missing
 
 DOWN, SILENT, APART = Missing.DOWN, Missing.SILENT, Missing.APART
 NODES = [f"mongooseim@m-{number}" for number in range(1, 8)]

@@ -46,7 +46,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     ),
     "CLUSTER_COOKIE": (
         None,
-        [("s3cret", "s3cret"), ("ab+/=c", "ab+/=c"), ("a@b", "a@b")],
+        [("s3cret", "s3cret"), ("ab+/=c", "ab+/=c"), ("a@b", "a@b"), ("a" * 255, "a" * 255)],
         ["a b", "a\nb", "a'b", 'a"b', "-a", "+a", "a#b", "a*", "a\\b", "ä", "a" * 256],
     ),
     "BOOTSTRAP_ENABLED": (False, *BOOLEANS),

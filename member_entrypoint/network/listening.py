@@ -1,0 +1,51 @@
+"""Waits until something listens on the addresses that this node needs, such as its database's."""
+
+import socket
+import time
+from collections.abc import Iterable
+
+from member_entrypoint.errors import StartError
+from member_entrypoint.log import Log
+from member_entrypoint.network import names
+from member_entrypoint.pauses import Pauses
+from member_entrypoint.release.active import Places
+from member_entrypoint.settings import Address
+
+DNS_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 3.0
+
+
+def wait_for_addresses(
+    addresses: Iterable[Address], places: Places, timeout: float, log: Log
+) -> None:
+    """Wait until something listens on each of `addresses`, for `timeout` seconds in all.
+
+    Raises `StartError` when that time is over: `timeout` is START_TIMEOUT, the addresses are those
+    of WAIT_FOR.
+    """
+    pauses = Pauses(time.monotonic() + timeout)
+    for host, port in addresses:
+        while missing := _why_not_listening(host, port, places):
+            if pauses.over():
+                raise StartError(
+                    f"nothing listens on {host}:{port}, which WAIT_FOR names ({missing}); "
+                    f"waited for START_TIMEOUT ({timeout:g} s)"
+                )
+            if pauses.time_to_speak(missing):
+                left = pauses.left()
+                log.info(f"waiting for {host}:{port}", reason=missing, seconds_left=left)
+            pauses.pause()
+
+
+def _why_not_listening(host: str, port: int, places: Places) -> str:
+    """Return why no connection to `port` of `host` can be made, in words; empty if one can."""
+    answer = names.look_up(host, places, DNS_TIMEOUT)
+    missing = answer.reason
+    for address in answer.addresses:
+        try:
+            socket.create_connection((address, port), CONNECT_TIMEOUT).close()
+        except OSError as error:
+            missing = f"{address}: {error.strerror or error}"
+        else:
+            return ""
+    return missing
