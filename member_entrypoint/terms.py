@@ -3,25 +3,43 @@
 Source: the Erlang Reference Manual, chapters "Data Types" and "Character Set".
 """
 
+import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+_ESCAPE = r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|\^.|[0-7]{1,3}|.)"
 _TOKEN = re.compile(
-    r"""
+    rf"""
       (?P<comment>%[^\n]*)
     | (?P<string>"(?:\\.|[^"\\])*")
     | (?P<quoted>'(?:\\.|[^'\\])*')
-    | (?P<char>\$(?:\\.|.))
-    | (?P<mark><<|>>|\#\{|=>|[\[\]{}(),.|])
-    | (?P<word>[^\s%"'$\[\]{}(),|<>=\#.]+(?:\.[0-9][0-9A-Za-z_+-]*)?)
+    | (?P<unfinished>"(?:\\.|[^"\\])*\\?\Z|'(?:\\.|[^'\\])*\\?\Z)
+    | (?P<char>\$(?:{_ESCAPE}|.))
+    | (?P<mark><<|>>|\#\{{|=>|[\[\]{{}}(),.|])
+    | (?P<word>[^\s%"'$\[\]{{}}(),|<>=\#.]+(?:\.[0-9][0-9A-Za-z_+-]*)?)
     | (?P<blank>\s+)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
+# Lower-case letters of Latin-1 begin an atom that needs no quotes.
+_PLAIN_ATOM = re.compile("[a-zß-öø-ÿ][0-9A-Za-z_@À-ÖØ-öø-ÿ]*")
+_ESCAPED = re.compile(_ESCAPE, re.DOTALL)
+_NAMED_ESCAPES = dict(zip("bdefnrstv", "\b\x7f\x1b\f\n\r \t\v", strict=True))
 _OPEN = {"[", "{", "(", "<<", "#{"}
 _CLOSE = {"]", "}", ")", ">>"}
+_CLOSING = {"[": "]", "{": "}", "<<": ">>"}
+SURROGATES = range(0xD800, 0xE000)
+MAXIMUM_DEPTH = 100
+"""How deep terms may be nested; answers of nodes stay far below it."""
+
+
+class TermError(ValueError):
+    """Not an Erlang term, or one that is not supported here; the text says why."""
 
 
 class Atom(str):
@@ -43,7 +61,8 @@ class Token(NamedTuple):
 def tokens(source: str) -> Iterator[Token]:
     """Yield the tokens of `source` without blanks and comments, each with its nesting depth.
 
-    The depth of a bracket is that of what surrounds it.
+    The depth of a bracket is that of what surrounds it. A string or an atom whose closing quote is
+    missing is one token, of the kind `unfinished`, up to the end of `source`.
     """
     depth = 0
     for match in _TOKEN.finditer(source):
@@ -63,8 +82,11 @@ def string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def write(value: Any) -> str:
-    """Return a Python value as an Erlang term: Atom, str (a string), int, list, tuple."""
+def write(value: Any, depth: int = 0) -> str:  # noqa: PLR0911 - a line for each type
+    """Return a Python value as an Erlang term: Atom, str (a string), bytes, numbers, list, tuple.
+
+    `depth` is how deep the value is nested already. Raises `TermError` for other values.
+    """
     if isinstance(value, Atom):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
     if isinstance(value, str):
@@ -72,12 +94,37 @@ def write(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
+        return _written_integer(value)
+    if isinstance(value, float):
+        return _written_float(value)
+    if isinstance(value, bytes):
+        return "<<" + ",".join(map(str, value)) + ">>"
+    if not isinstance(value, list | tuple):
+        raise TermError(f"no Erlang term for {value!r}")
+    check_depth(depth)
+    items = ",".join(write(item, depth + 1) for item in value)
+    return f"[{items}]" if isinstance(value, list) else f"{{{items}}}"
+
+
+def check_depth(depth: int) -> None:
+    """Raise `TermError` if a term inside `depth` others is nested too deep."""
+    if depth >= MAXIMUM_DEPTH:
+        raise TermError(f"an Erlang term that is nested deeper than {MAXIMUM_DEPTH} levels")
+
+
+def _written_integer(value: int) -> str:
+    try:
         return str(value)
-    if isinstance(value, list):
-        return "[" + ",".join(write(item) for item in value) + "]"
-    if isinstance(value, tuple):
-        return "{" + ",".join(write(item) for item in value) + "}"
-    raise TypeError(f"no Erlang term for {value!r}")
+    except ValueError:
+        # Python limits the decimal digits, for the time that they take.
+        return f"{'-' if value < 0 else ''}16#{abs(value):x}"
+
+
+def _written_float(value: float) -> str:
+    if not math.isfinite(value):
+        raise TermError(f"no Erlang term for {value!r}")
+    number, exponent, power = repr(value).partition("e")
+    return number + ("" if "." in number else ".0") + exponent + power
 
 
 def show(value: Any) -> str:
@@ -86,44 +133,90 @@ def show(value: Any) -> str:
         return "[" + ",".join(show(item) for item in value) + "]"
     if isinstance(value, tuple):
         return "{" + ",".join(show(item) for item in value) + "}"
-    return str(value)
+    return _written_integer(value) if isinstance(value, int) else str(value)
 
 
 def read(source: str) -> Any:
     """Return the Python value of a term as `io:format("~w")` prints it: the reverse of `write`.
 
-    Binaries come back as bytes. Raises ValueError for anything else, maps and pids among them.
+    Binaries come back as bytes, strings as lists of integers, as Erlang has them. Raises
+    `TermError` for anything else, maps, pids and improper lists among them.
     """
     stream = list(tokens(source))
     try:
-        value, rest = _read(stream, 0)
+        value, rest = _read(stream, 0, 0)
     except IndexError:
-        raise ValueError(f"not a whole Erlang term: {source[:200]!r}") from None
+        raise TermError(f"not a whole Erlang term: {source[:200]!r}") from None
     if rest != len(stream):
-        raise ValueError(f"more than one Erlang term: {source[:200]!r}")
+        raise TermError(f"more than one Erlang term: {source[:200]!r}")
     return value
 
 
-def _read(stream: list[Token], at: int) -> tuple[Any, int]:
+def _read(stream: list[Token], at: int, depth: int) -> tuple[Any, int]:
+    """Return the value that begins at `stream[at]`, and where the next token is."""
     token = stream[at]
-    if token.kind == "quoted":
-        return Atom(re.sub(r"\\(.)", r"\1", token.text[1:-1])), at + 1
-    if token.kind == "word":
-        if re.fullmatch(r"-?\d+", token.text):
-            return int(token.text), at + 1
-        if re.fullmatch(r"-?\d+\.\d+(e[+-]?\d+)?", token.text):
-            return float(token.text), at + 1
-        if re.fullmatch(r"[a-z][\w@]*", token.text):
-            return Atom(token.text), at + 1
-    closing = {"[": "]", "{": "}", "<<": ">>"}.get(token.text)
+    closing = _CLOSING.get(token.text)
     if closing is None:
-        raise ValueError(f"cannot read {token.text!r} in an Erlang term")
+        return _read_plain(token), at + 1
+    check_depth(depth)
     items: list[Any] = []
     at += 1
     while stream[at].text != closing:
-        if stream[at].text == "," and items:
+        if items:
+            if stream[at].text != ",":
+                raise TermError(f"cannot read {stream[at].text[:200]!r} between Erlang terms")
             at += 1
-        item, at = _read(stream, at)
+        item, at = _read(stream, at, depth + 1)
         items.append(item)
-    made: Any = {"]": list, "}": tuple, ">>": bytes}[closing](items)
-    return made, at + 1
+    return _made(items, closing), at + 1
+
+
+def _made(items: list[Any], closing: str) -> Any:
+    if closing == "]":
+        return items
+    if closing == "}":
+        return tuple(items)
+    try:
+        return bytes(items)
+    except (TypeError, ValueError):
+        raise TermError("cannot read an Erlang binary that is not made of bytes") from None
+
+
+def _read_plain(token: Token) -> Any:
+    """Return the value of a term that is one token."""
+    if token.kind == "quoted":
+        return Atom(_unescaped(token.text[1:-1]))
+    if token.kind == "string":
+        return [ord(char) for char in _unescaped(token.text[1:-1])]
+    if token.kind == "word":
+        if _INTEGER.fullmatch(token.text):
+            try:
+                return int(token.text)
+            except ValueError:
+                raise TermError(
+                    f"cannot read an Erlang term: an integer of {len(token.text)} digits"
+                ) from None
+        if _FLOAT.fullmatch(token.text) and math.isfinite(value := float(token.text)):
+            return value
+        if _PLAIN_ATOM.fullmatch(token.text):
+            return Atom(token.text)
+    raise TermError(f"cannot read {token.text[:200]!r} in an Erlang term")
+
+
+def _unescaped(text: str) -> str:
+    """Return what stands between the quotes of a string or an atom."""
+    return _ESCAPED.sub(lambda match: _unescaped_character(match[0][1:]), text)
+
+
+def _unescaped_character(escape: str) -> str:
+    if escape[0] == "x" and len(escape) > 1:
+        # Hexadecimal digits are read in linear time, however many there are.
+        number = int(escape[1:].strip("{}"), 16)
+        if number in SURROGATES or number > sys.maxunicode:
+            raise TermError(f"cannot read {escape[:200]!r} in an Erlang term: no such character")
+        return chr(number)
+    if escape[0] == "^" and len(escape) > 1:
+        return chr(ord(escape[1]) & 31)
+    if escape[0] in "01234567":
+        return chr(int(escape, 8))
+    return _NAMED_ESCAPES.get(escape, escape)

@@ -1,0 +1,115 @@
+"""A member whose peer is a node in Python, and all that the tests ask of `cluster` about it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from dns import rcode
+from dns_server import serving
+from misbehaving_node import EPMD_PORT, Manners, Node, running
+from releases import HOST, NODE, PRIMARY, FakeRelease
+
+from member_entrypoint.cluster import joining, peers
+from member_entrypoint.cluster.member import Member, describe, known_full_name
+from member_entrypoint.terms import Atom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from member_entrypoint.cluster.peers import State
+
+PEER_ADDRESS = "127.69.0.1"
+DNS_ADDRESS = "127.69.0.53"
+OTHER = "mongooseim@chat-3"
+LONG = 60.0
+
+
+def make_member(release: FakeRelease) -> Member:
+    """Return the member `chat-2`, which is to join `chat-1`, with rendered VM flags."""
+    etc = release.root / "run/mongooseim/etc"
+    etc.mkdir()
+    (etc / "vm.args").write_text(f"-sname {NODE}\n-setcookie sample\n")
+    name_peer(release, PEER_ADDRESS)
+    (release.root / "etc/resolv.conf").write_text(f"nameserver {DNS_ADDRESS}\n")
+    environment = release.environment(JOIN_CLUSTER="true", LOG_FORMAT="logfmt")
+    return describe(environment, known_full_name)
+
+
+def name_peer(release: FakeRelease, *addresses: str) -> None:
+    """Have the hosts file name these addresses for the peer."""
+    lines = [f"127.0.0.1 {HOST}", *(f"{address} chat-1" for address in addresses)]
+    (release.root / "etc/hosts").write_text("\n".join(lines) + "\n")
+
+
+@contextlib.contextmanager
+def peer(**manners: Any) -> Iterator[Node]:
+    """Run the peer and the epmd of its host."""
+    with running(PEER_ADDRESS, Manners(**manners), EPMD_PORT) as node:
+        yield node
+
+
+@contextlib.contextmanager
+def name_servers(*, answering: bool) -> Iterator[None]:
+    """Run a DNS server that knows no name, or one that is silent."""
+    said = int(rcode.NXDOMAIN) if answering else None
+    with serving(DNS_ADDRESS, lambda _name, _kind: said):
+        yield
+
+
+class Mnesia:
+    """What the Mnesia of the peer answers; it notes what it was asked."""
+
+    def __init__(self, members: list[str], serving: list[str], *, removes: Any = None) -> None:
+        """Take its members, and those that run; `removes` is what removing one gives."""
+        self.nodes = {"db_nodes": members, "running_db_nodes": serving}
+        self.asked: list[tuple[Any, ...]] = []
+        self._removes = removes
+
+    def __call__(self, module: str, function: str, arguments: list[Any]) -> Any:
+        """Answer one call."""
+        self.asked.append((module, function, *arguments))
+        if (module, function) == ("mnesia", "system_info"):
+            return [Atom(node) for node in self.nodes[arguments[0]]]
+        return self._removes
+
+    def removed(self) -> list[tuple[Any, ...]]:
+        """Return what was removed from the schema."""
+        return [tuple(call[2:]) for call in self.asked if call[1] == "del_table_copy"]
+
+
+def in_a_cluster() -> Mnesia:
+    """Return the Mnesia of a peer that runs with another member."""
+    return Mnesia([PRIMARY, OTHER], [PRIMARY, OTHER])
+
+
+def state(member: Member) -> State:
+    """Return what the peer is to the member."""
+    return peers.state_of(member, PRIMARY)
+
+
+def why_not_joinable(member: Member) -> str:
+    """Return what keeps the member from joining the peer."""
+    return joining.why_not_joinable(member, PRIMARY)
+
+
+def wait_until_joinable(member: Member, seconds: float) -> None:
+    """Have the member wait for the peer."""
+    joining.wait_until_joinable(member, PRIMARY, time.monotonic() + seconds)
+
+
+def remove_stale_entry(member: Member) -> None:
+    """Have the peer forget the node that had the member's name."""
+    joining.remove_stale_entry(member, PRIMARY, time.monotonic() + LONG)
+
+
+def join(member: Member) -> None:
+    """Join the peer."""
+    joining.join(member, PRIMARY, time.monotonic() + LONG)
+
+
+def control_script(path: Path) -> str:
+    """Return what the release's `mongooseimctl` does: note its arguments in a file."""
+    return f'echo "$@" >> {path}; echo said; exit 1'
