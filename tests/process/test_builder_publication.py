@@ -84,8 +84,11 @@ def test_files_beside_a_tarball_belong_to_it_when_a_build_is_killed(
 def test_tarball_without_its_companions_does_not_stay(
     workshop: Workshop, repository: Repository, ending: str
 ) -> None:
-    """A build whose checksum or description cannot get its name leaves no tarball."""
+    """A build whose checksum or description cannot get its name leaves neither them nor a tarball.
+
+    What remains is what was in the way.
+    """
     ended = build_and("occupy", ending, workshop, repository)
     assert ended.returncode == 2, ended.stdout
     assert "packing failed: cannot name the tarball" in ended.stdout
-    assert not (workshop.builds / "mim.tar.gz").exists()
+    assert workshop.tarballs() == [workshop.builds / ending]
