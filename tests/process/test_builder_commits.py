@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from builder_tools import Repository, Workshop, content
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
+def repository(repository: Repository) -> Repository:
     """Provide a repository whose HEAD is the branch `develop`, one commit after `master`."""
-    made = workshop.repository()
-    made.git("checkout", "--quiet", "-b", "develop")
-    made.write("hello", "develop\n")
-    made.commit()
-    return made
+    repository.git("checkout", "--quiet", "-b", "develop")
+    repository.write("hello", "develop\n")
+    repository.commit()
+    return repository
 
 
 def test_head_is_the_branch_that_the_repository_has_checked_out(

@@ -10,22 +10,7 @@ import pytest
 from builder_tools import Repository, Result, Workshop, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
-    """Provide a repository that builds."""
-    return workshop.repository()
 
 
 def on_a_file_system(workshop: Workshop, options: str) -> tuple[str, ...]:

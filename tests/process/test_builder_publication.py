@@ -7,14 +7,9 @@ import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 from builder_tools import DEADLINE, Repository, Workshop
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # Runs a build, and does something right before the file with the given ending gets its name.
 AT_RENAME = """
@@ -34,21 +29,12 @@ ENDINGS = ["mim.tar.gz", "mim.tar.gz.sha256", "mim.json"]
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
+def repository(workshop: Workshop, repository: Repository) -> Repository:
     """Provide a repository that builds, and the tarball of an earlier commit."""
-    made = workshop.repository()
-    assert workshop.build("p", made.url, "master", TARBALL_NAME="mim").status == 0
-    made.write("hello", "later\n")
-    made.commit()
-    return made
+    assert workshop.build("p", repository.url, "master", TARBALL_NAME="mim").status == 0
+    repository.write("hello", "later\n")
+    repository.commit()
+    return repository
 
 
 def build_and(
