@@ -84,8 +84,8 @@ def begin(asked: Settings, output: Output) -> None:
 
 def report(asked: Settings, output: Output, error: BuildError) -> None:
     """Say what failed, and repeat the end of what the failed command printed."""
-    if error.phase:
-        output.say(f"the last lines of {error.phase} (everything is in {asked.log_file}):")
+    if error.ended:
+        output.say(f"the last lines of {error.ended.name} (everything is in {asked.log_file}):")
         output.repeat_tail()
     output.say(str(error))
     output.say("build failed")

@@ -32,11 +32,14 @@ def compile_release(
             f"compilation failed: {source.commit_hash} has no tools/configure: "
             "is this a MongooseIM repository?"
         )
-    for command in ([str(configure), *settings.configure_arguments], ["make", "rel"]):
-        phase = "tools/configure" if command[0] != "make" else "make rel"
-        ended = processes.run(command, phase=phase, environment=variables, folder=source.folder)
+    commands = {
+        "tools/configure": [str(configure), *settings.configure_arguments],
+        "make rel": ["make", "rel"],
+    }
+    for name, command in commands.items():
+        ended = processes.run(command, name=name, environment=variables, folder=source.folder)
         if not ended.succeeded:
-            raise CompilationError(f"compilation failed: {phase} {ended.explained()}", phase)
+            raise CompilationError(f"compilation failed: {ended.explained()}", ended)
     release = source.folder / RELEASE
     if not release.is_dir() or not any(release.iterdir()):
         raise CompilationError(

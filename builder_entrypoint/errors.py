@@ -1,5 +1,12 @@
 """What can go wrong in a build, each kind with the exit status that the README promises."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder_entrypoint.processes import Ended
+
 
 class BuildError(Exception):
     """An error that ends the build; its text is for the operator: what was tried, what came back.
@@ -9,10 +16,10 @@ class BuildError(Exception):
 
     status = 1
 
-    def __init__(self, text: str, phase: str = "") -> None:
-        """`phase` names the command whose last output tells more; without one, the text is all."""
+    def __init__(self, text: str, ended: Ended | None = None) -> None:
+        """Take the text, and how the program ended that failed; None if no program did."""
         super().__init__(text)
-        self.phase = phase
+        self.ended = ended
 
 
 class ConfigurationError(BuildError):

@@ -1,7 +1,7 @@
 """git, as a program. Its environment is the user's: credential helpers, ssh agent, proxies."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from builder_entrypoint.errors import SourceError
@@ -39,28 +39,34 @@ class Git:
             # Nobody could answer: better an error than a question for ever.
             self._environment.setdefault("GIT_TERMINAL_PROMPT", "0")
 
-    def run(self, folder: Path | None, *arguments: str, capture: bytearray | None = None) -> Ended:
-        """Run git in our own working directory, with the repository `folder` if there is one."""
-        phase = f"git {arguments[0]}"
+    def run(
+        self,
+        folder: Path | None,
+        *arguments: str,
+        take: Callable[[bytes], object] | None = None,
+    ) -> Ended:
+        """Run git in our own working directory, with the repository `folder` if there is one.
+
+        `take`, if given, is called with what it prints, which is then not shown.
+        """
         repository = [f"--git-dir={folder}"] if folder else []
         if folder and folder.name == ".git":
             repository.append(f"--work-tree={folder.parent}")
         command = ["git", *_CONFIGURATION, *repository, *arguments]
         return self._processes.run(
-            command, phase=phase, environment=self._environment, capture=capture
+            command, name=f"git {arguments[0]}", environment=self._environment, take=take
         )
 
     def must(self, what: str, folder: Path | None, *arguments: str) -> None:
         """Run git. Raises `SourceError`, beginning with `what`, when it fails."""
         ended = self.run(folder, *arguments)
         if not ended.succeeded:
-            phase = f"git {arguments[0]}"
-            raise SourceError(f"{what}: {phase} {ended.explained()}", phase)
+            raise SourceError(f"{what}: {ended.explained()}", ended)
 
     def answer(self, folder: Path, *arguments: str) -> str | None:
         """Return what git prints, without the last line's end; None if it fails."""
         captured = bytearray()
-        ended = self.run(folder, *arguments, capture=captured)
+        ended = self.run(folder, *arguments, take=captured.extend)
         return captured.decode(errors="replace").strip() if ended.succeeded else None
 
 

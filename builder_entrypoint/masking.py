@@ -29,8 +29,8 @@ class Mask:
 
     def __init__(self, repository: str = "") -> None:
         """Learn the credentials in the URL `repository`, if there are any."""
-        secrets = sorted(_secrets(_encode(repository)), key=len, reverse=True)
-        alternatives = [re.escape(secret) for secret in secrets] + [_CREDENTIALS.pattern]
+        secrets = [re.escape(secret) for secret in _secrets(_encode(repository))]
+        alternatives = [*secrets, _CREDENTIALS.pattern]
         self._pattern = re.compile(b"|".join(alternatives))
 
     def data(self, data: bytes) -> bytes:
@@ -96,6 +96,12 @@ def without_credentials(repository: str) -> str:
 
 
 def _secrets(repository: bytes) -> Iterator[bytes]:
+    """Return the credentials in the URL, as written and decoded, alone and with the user's name.
+
+    None begins with one that is returned before it, so the first that matches masks the most. For
+    the decoded pair `U:P` before a password `p`, of which `P` is the decoded form: if `p` began
+    with `U:P`, `p` would be `U:r` where `r` begins with the decoded `r`, and so on without end.
+    """
     match = _USER_INFORMATION.match(repository)
     if not match:
         return

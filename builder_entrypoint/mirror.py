@@ -82,8 +82,8 @@ class Mirror:
         if "find remote ref" in ended.last_line:
             raise CommitNotFoundError(f"checkout failed: {self.repository} has no {commit}")
         raise SourceError(
-            f"clone failed: git fetch from {self.repository} {ended.explained()}: {HINT}",
-            "git fetch",
+            f"clone failed: git fetch from {self.repository} {ended.outcome()}: {HINT}",
+            ended,
         )
 
     def _named(self, commit: str) -> bool:

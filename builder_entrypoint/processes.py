@@ -81,6 +81,8 @@ class Signals:
 class Ended:
     """How a program ended."""
 
+    name: str
+    """The program's name in messages: `make rel`."""
     status: int
     """Exit status; -N if signal N ended it; 127 if it could not be started."""
     how: str
@@ -93,9 +95,13 @@ class Ended:
         """Whether the status is 0."""
         return self.status == 0
 
-    def explained(self) -> str:
-        """How it ended, with its last words."""
+    def outcome(self) -> str:
+        """Return how it ended, with its last words: `ended with status 2 (no such file)`."""
         return f"{self.how} ({self.last_line})" if self.last_line else self.how
+
+    def explained(self) -> str:
+        """Return its name and how it ended, with its last words."""
+        return f"{self.name} {self.outcome()}"
 
 
 class Streams(NamedTuple):
@@ -131,39 +137,87 @@ class Processes:
         self,
         command: Sequence[str],
         *,
-        phase: str,
+        name: str,
         environment: Mapping[str, str],
         folder: Path | None = None,
-        capture: bytearray | None = None,
+        take: Callable[[bytes], object] | None = None,
     ) -> Ended:
-        """Run a program to its end; its output is shown, or its standard output captured.
+        """Run a program to its end, in the working directory `folder` or ours; show its output.
 
-        Raises `StoppedError` when a stop is asked for; the program is gone by then.
+        `name` is its name in messages and in the status line. `take`, if given, is called with
+        the standard output, piece by piece, which is then not shown.
+
+        Raises `StoppedError` when a stop is requested; the program is gone by then.
         """
-        self.output.begin_command(phase)
-        with contextlib.ExitStack() as stack:
-            reading, writing = pipe(stack)
-            readers: Readers = {reading: self.output.feed}
-            result = writing
-            if capture is not None:
-                captured, result = pipe(stack)
-                readers[captured] = capture.extend
-            try:
-                child = self.spawn(command, environment, Streams(None, result, writing), folder)
-            except OSError as error:
-                return Ended(status=NOT_STARTED, how=not_started(command[0], error))
-            writing.close()
-            result.close()
-            status = self.attend([child], readers)[child]
-        self.output.end_command()
-        return Ended(status=status, how=how_ended(status), last_line=self.output.last_line)
+        return self._run({name: command}, name, environment, folder, take)
 
-    def spawn(
+    def run_pipeline(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        *,
+        phase: str,
+        environment: Mapping[str, str],
+        take: Callable[[bytes], object],
+    ) -> Ended:
+        """Run programs by their names, each with the output of the one before as its input.
+
+        `take` is called with the output of the last one, piece by piece; `phase` is shown in the
+        status line. Returns how the last program that failed ended, because those before it may
+        have failed only for want of a reader; if none failed, how the last one ended.
+
+        Raises `StoppedError` when a stop is requested; the programs are gone by then.
+        """
+        return self._run(commands, phase, environment, None, take)
+
+    def _run(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        phase: str,
+        environment: Mapping[str, str],
+        folder: Path | None,
+        take: Callable[[bytes], object] | None,
+    ) -> Ended:
+        self.output.begin_command(phase)
+        children: dict[int, str] = {}
+        with contextlib.ExitStack() as stack:
+            shown, messages = _pipe(stack)
+            readers: Readers = {shown: self.output.feed}
+            result = messages
+            if take is not None:
+                taken, result = _pipe(stack)
+                readers[taken] = take
+            links = [_pipe(stack) for _ in range(len(commands) - 1)]
+            inputs = [None, *(reading for reading, _ in links)]
+            outputs = [*(writing for _, writing in links), result]
+            for (name, command), source, target in zip(
+                commands.items(), inputs, outputs, strict=True
+            ):
+                streams = Streams(source, target, messages)
+                try:
+                    children[self._spawn(command, environment, streams, folder)] = name
+                except OSError as error:
+                    self.end_all()
+                    self.output.end_command()
+                    how = _not_started(command[0], error)
+                    return Ended(name=name, status=NOT_STARTED, how=how)
+            for file in (messages, *inputs, *outputs):
+                if file is not None:
+                    file.close()
+            statuses = self._attend(children, readers)
+        self.output.end_command()
+        line = self.output.last_line
+        ended = [
+            Ended(name=name, status=statuses[child], how=_how(statuses[child]), last_line=line)
+            for child, name in children.items()
+        ]
+        return next((one for one in reversed(ended) if not one.succeeded), ended[-1])
+
+    def _spawn(
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
         streams: Streams,
-        folder: Path | None = None,
+        folder: Path | None,
     ) -> int:
         """Start a program and return its process id. Raises `OSError`.
 
@@ -181,7 +235,7 @@ class Processes:
         self._started[child.pid] = child
         return child.pid
 
-    def attend(self, children: Iterable[int], readers: Readers) -> dict[int, int]:
+    def _attend(self, children: Iterable[int], readers: Readers) -> dict[int, int]:
         """Pass on what arrives through `readers` until all `children` ended; return statuses.
 
         Whatever else they started, and keeps a descriptor open, is not waited for. Before any
@@ -248,7 +302,7 @@ class Processes:
             return False
 
 
-def how_ended(status: int) -> str:
+def _how(status: int) -> str:
     """Say how a program ended, from its status (negative: the signal that ended it)."""
     if status >= 0:
         return f"ended with status {status}"
@@ -257,7 +311,7 @@ def how_ended(status: int) -> str:
     return f"was ended by {name}{hint}"
 
 
-def not_started(program: str, error: OSError) -> str:
+def _not_started(program: str, error: OSError) -> str:
     """Say why a program could not be started."""
     name = os.path.basename(program)
     if isinstance(error, FileNotFoundError) and "/" not in program:
@@ -273,7 +327,7 @@ def _read(descriptor: int) -> bytes | None:
         return None
 
 
-def pipe(stack: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+def _pipe(stack: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
     """Return the reading and the writing end of a new pipe, closed at the latest with `stack`."""
     reading, writing = os.pipe()
     return (

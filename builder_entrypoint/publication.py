@@ -64,11 +64,14 @@ def _rename(temporary: Path, target: Path, companions: dict[Path, Path]) -> None
     for path in companions:
         path.unlink(missing_ok=True)
     temporary.rename(target)
+    named = [target]
     try:
         for path, companion in companions.items():
             companion.rename(path)
+            named.append(path)
     except OSError:
-        target.unlink()
+        for path in named:
+            path.unlink()
         raise
     descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from builder_entrypoint.errors import TarballError
 from builder_entrypoint.locks import clean_files, temporary_file
-from builder_entrypoint.processes import Processes, Readers, Streams, how_ended, not_started, pipe
+from builder_entrypoint.processes import Processes
 
 TEMPORARY = ".mongooseim-builder-"
 # What would change what tar, pigz and gzip do behind our back.
@@ -86,31 +86,15 @@ def _pack(
 ) -> None:
     """Run tar and the compressor, and give `write` what comes out."""
     variables = {name: value for name, value in environment.items() if name not in _TOOL_OPTIONS}
-    commands = [_tar(release, epoch), _compressor()]
-    children: dict[int, str] = {}
-    processes.output.begin_command("packing")
-    with contextlib.ExitStack() as stack:
-        errors, words = pipe(stack)
-        plain, to_compressor = pipe(stack)
-        compressed, result = pipe(stack)
-        streams = (Streams(None, to_compressor, words), Streams(plain, result, words))
-        for command, ends in zip(commands, streams, strict=True):
-            try:
-                child = processes.spawn(command, variables, ends)
-            except OSError as error:
-                raise TarballError(f"packing failed: {not_started(command[0], error)}") from error
-            children[child] = command[0]
-        for file in (words, plain, to_compressor, result):
-            file.close()
-        readers: Readers = {errors: processes.output.feed, compressed: write}
-        statuses = processes.attend(children, readers)
-    processes.output.end_command()
-    for child, program in children.items():
-        if statuses[child] != 0:
-            words_of_it = processes.output.last_line or "it said nothing"
-            raise TarballError(
-                f"packing failed: {program} {how_ended(statuses[child])} ({words_of_it})", "packing"
-            )
+    compressor = _compressor()
+    ended = processes.run_pipeline(
+        {"tar": _tar(release, epoch), compressor[0]: compressor},
+        phase="packing",
+        environment=variables,
+        take=write,
+    )
+    if not ended.succeeded:
+        raise TarballError(f"packing failed: {ended.explained()}", ended)
 
 
 def _tar(release: Path, epoch: int) -> list[str]:

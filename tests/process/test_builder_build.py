@@ -6,28 +6,9 @@ import hashlib
 import json
 import re
 import tarfile
-from typing import TYPE_CHECKING
 
 import pytest
 from builder_tools import LINE, Repository, Workshop, content
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
-    """Provide a repository that builds."""
-    return workshop.repository()
 
 
 def test_a_build_prints_the_contract_lines_and_makes_a_tarball(

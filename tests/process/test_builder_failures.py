@@ -3,29 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-from typing import TYPE_CHECKING
 
 import pytest
-from builder_tools import Repository, Result, Workshop, tool
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
-    """Provide a repository that builds."""
-    return workshop.repository()
+from builder_tools import Repository, Result, Workshop, programs_without, tool
 
 
 def on_a_file_system(workshop: Workshop, options: str) -> tuple[str, ...]:
@@ -47,17 +27,6 @@ def assert_failed(result: Result, status: int, *words: str) -> None:
     assert result.said[-1] == "build failed", result.output
     for word in words:
         assert word in result.said[-2], result.said
-
-
-def programs_without(folder: Path, missing: str) -> str:
-    """Return a PATH on which everything is found but one program."""
-    folder.mkdir()
-    for parent in ("/usr/bin", "/bin"):
-        for name in ("git", "make", "tar", "pigz", "gzip", "sh", "mkdir", "cp", "cat", "ssh"):
-            path = shutil.which(name, path=parent)
-            if path and name != missing and not (folder / name).exists():
-                (folder / name).symlink_to(path)
-    return str(folder)
 
 
 def test_unknown_commit(workshop: Workshop, repository: Repository) -> None:

@@ -19,7 +19,6 @@ import pytest
 from builder_tools import RELEASE, Repository, Workshop, eventually, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 # A compiler in a session of its own that ignores SIGTERM, and one that does not.
@@ -32,20 +31,6 @@ STUBBORN = (
 )
 STOP_SECONDS = 2.0  # what the README promises
 ROUNDS = int(os.environ.get("BUILDER_KILLS", "9"))
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
-    """Provide a repository that builds."""
-    return workshop.repository()
 
 
 def pid_in(path: Path) -> int:

@@ -13,7 +13,6 @@ import pytest
 from builder_tools import RELEASE, Repository, Workshop, content, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PACK = """
@@ -28,20 +27,6 @@ release, builds = map(pathlib.Path, sys.argv[1:3])
 with packed(release, builds, 86400, processes, dict(os.environ)) as tarball:
     tarball.path.rename(builds / sys.argv[3])
 """
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
-    """Provide a repository that builds."""
-    return workshop.repository()
 
 
 def pack(workshop: Workshop, release: Path, name: str, *prefix: str, **variables: str) -> bytes:

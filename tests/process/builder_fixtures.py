@@ -1,0 +1,26 @@
+"""Fixtures of the builder's tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from builder_tools import Repository, Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    """Provide a place to build in."""
+    made = Workshop(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def repository(workshop: Workshop) -> Repository:
+    """Provide a repository that builds."""
+    return workshop.repository()
