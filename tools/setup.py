@@ -20,6 +20,7 @@ import engine
 from console import ROOT, ToolError, ended, run, say, shown, step, succeeds
 
 VENV = ROOT / ".venv"
+PYTHON = str(VENV / "bin" / "python")
 STAMP = VENV / "set-up-for"
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
@@ -56,7 +57,7 @@ def programs(needed: dict[str, str], *, purpose: str) -> None:
 
 
 def virtual_environment() -> None:
-    """Make `.venv` with this distribution and its development extras, unless it is there."""
+    """Make `.venv` with this distribution and the group `dev` of pyproject, unless it is there."""
     wanted = _fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted:
         say(f"    {shown(VENV)} is there")
@@ -64,34 +65,35 @@ def virtual_environment() -> None:
     if importlib.util.find_spec("ensurepip") is None:
         apt.install(["python3-venv"], purpose="a virtual environment")
     run([_base_python(), "-m", "venv", "--clear", str(VENV)], what="making .venv", timeout=120)
-    run(
-        [
-            str(VENV / "bin" / "pip"),
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--editable",
-            f"{ROOT}[dev]",
-        ],
-        what="installing into .venv",
-        timeout=600,
-    )
+    _pip_install("--editable", str(ROOT), *_group("dev"))
     STAMP.write_text(wanted)
     say(f"    {shown(VENV)} was made with {_base_python()}")
 
 
 def benchmark() -> None:
     """Add to `.venv` what the benchmark draws with, unless it is there."""
-    python = str(VENV / "bin" / "python")
-    if succeeds([python, "-c", "import matplotlib"]):
+    if succeeds([PYTHON, "-c", "import matplotlib"]):
         say("    matplotlib is there")
         return
+    _pip_install(*_group("bench"))
+
+
+def _group(name: str) -> list[str]:
+    """Return the requirements of a dependency group in pyproject.toml.
+
+    Reads the file itself, because the pip of Debian 12 has no `--group`.
+    """
+    import tomllib  # Python 3.11; `console` reports an older one before this runs
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        requirements: list[str] = tomllib.load(file)["dependency-groups"][name]
+    return requirements
+
+
+def _pip_install(*arguments: str) -> None:
     run(
-        [
-            *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--editable", f"{ROOT}[bench]"),
-        ],
-        what="installing matplotlib into .venv",
+        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+        what="installing into .venv",
         timeout=600,
     )
 
