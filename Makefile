@@ -47,6 +47,7 @@ lint:
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict
 	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker deploy
+	$(VENV)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:
