@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import apt
 import base_images
@@ -79,15 +81,16 @@ def benchmark() -> None:
 
 
 def _group(name: str) -> list[str]:
-    """Return the requirements of a dependency group in pyproject.toml.
+    """Return the requirements of a dependency group; the pip of Debian 12 has no `--group`."""
+    requirements: list[str] = _pyproject()["dependency-groups"][name]
+    return requirements
 
-    Reads the file itself, because the pip of Debian 12 has no `--group`.
-    """
+
+def _pyproject() -> dict[str, Any]:
     import tomllib  # Python 3.11; `console` reports an older one before this runs
 
     with (ROOT / "pyproject.toml").open("rb") as file:
-        requirements: list[str] = tomllib.load(file)["dependency-groups"][name]
-    return requirements
+        return tomllib.load(file)
 
 
 def _pip_install(*arguments: str) -> None:
@@ -104,7 +107,10 @@ def _which(program: str) -> str | None:
 
 def _fingerprint() -> str:
     """Return what `.venv` depends on: where it is, its Python, and what goes into it."""
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    pyproject = _pyproject()
+    tables = {name: pyproject[name] for name in ("build-system", "project", "dependency-groups")}
+    text = json.dumps([tables, pyproject["tool"]["setuptools"]], sort_keys=True)
+    project = hashlib.sha256(text.encode()).hexdigest()
     return f"{VENV} {_base_python()} {sys.version} {project}\n"
 
 
