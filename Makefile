@@ -45,8 +45,8 @@ lint:
 	@$(PYTHON) tools/setup.py venv
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
-	$(VENV)/mypy --strict
-	MYPYPATH=tools $(VENV)/mypy --strict tools tests/docker deploy
+	$(VENV)/mypy
+	$(VENV)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:

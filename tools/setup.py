@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import apt
 import base_images
@@ -20,6 +22,7 @@ import engine
 from console import ROOT, ToolError, ended, run, say, shown, step, succeeds
 
 VENV = ROOT / ".venv"
+PYTHON = str(VENV / "bin" / "python")
 STAMP = VENV / "set-up-for"
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
@@ -56,7 +59,7 @@ def programs(needed: dict[str, str], *, purpose: str) -> None:
 
 
 def virtual_environment() -> None:
-    """Make `.venv` with this distribution and its development extras, unless it is there."""
+    """Make `.venv` with this distribution and the group `dev` of pyproject, unless it is there."""
     wanted = _fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted:
         say(f"    {shown(VENV)} is there")
@@ -64,34 +67,36 @@ def virtual_environment() -> None:
     if importlib.util.find_spec("ensurepip") is None:
         apt.install(["python3-venv"], purpose="a virtual environment")
     run([_base_python(), "-m", "venv", "--clear", str(VENV)], what="making .venv", timeout=120)
-    run(
-        [
-            str(VENV / "bin" / "pip"),
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--editable",
-            f"{ROOT}[dev]",
-        ],
-        what="installing into .venv",
-        timeout=600,
-    )
+    _pip_install("--editable", str(ROOT), *_group("dev"))
     STAMP.write_text(wanted)
     say(f"    {shown(VENV)} was made with {_base_python()}")
 
 
 def benchmark() -> None:
     """Add to `.venv` what the benchmark draws with, unless it is there."""
-    python = str(VENV / "bin" / "python")
-    if succeeds([python, "-c", "import matplotlib"]):
+    if succeeds([PYTHON, "-c", "import matplotlib"]):
         say("    matplotlib is there")
         return
+    _pip_install(*_group("bench"))
+
+
+def _group(name: str) -> list[str]:
+    """Return the requirements of a dependency group; the pip of Debian 12 has no `--group`."""
+    requirements: list[str] = _pyproject()["dependency-groups"][name]
+    return requirements
+
+
+def _pyproject() -> dict[str, Any]:
+    import tomllib  # Python 3.11; `console` reports an older one before this runs
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def _pip_install(*arguments: str) -> None:
     run(
-        [
-            *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--editable", f"{ROOT}[bench]"),
-        ],
-        what="installing matplotlib into .venv",
+        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+        what="installing into .venv",
         timeout=600,
     )
 
@@ -102,7 +107,10 @@ def _which(program: str) -> str | None:
 
 def _fingerprint() -> str:
     """Return what `.venv` depends on: where it is, its Python, and what goes into it."""
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    pyproject = _pyproject()
+    tables = {name: pyproject[name] for name in ("build-system", "project", "dependency-groups")}
+    text = json.dumps([tables, pyproject["tool"]["setuptools"]], sort_keys=True)
+    project = hashlib.sha256(text.encode()).hexdigest()
     return f"{VENV} {_base_python()} {sys.version} {project}\n"
 
 

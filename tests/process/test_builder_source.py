@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from builder_tools import GitServer, Repository, Workshop, content, eventually, serving, tool
+from loopback import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,8 +126,7 @@ def test_builds_over_ssh_with_a_key(workshop: Workshop, repository: Repository) 
     for name in ("host", "key"):
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(keygen, check=True, timeout=30)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/key.pub\nStrictModes no\nPermitRootLogin yes\n"

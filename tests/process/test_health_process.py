@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from loopback import free_port, new_address
 from processes import (
     DEADLINE,
     HELPERS,
@@ -40,7 +41,7 @@ PLAIN = Program(MEMBER, Mode.SUBREAPER)
 """Not PID 1: member and probes must be in the same PID namespace. For PID 1 see tests/docker."""
 FAR = "600"
 LOOPBACK = "127.0.0.1"
-TARGET = "127.77.0.2"
+TARGET = new_address()
 EPMD_PORT = 4369
 FIRST_SECONDS = 0.5
 
@@ -342,8 +343,7 @@ class Http:
 
     def __init__(self) -> None:
         """Find a port that is free."""
-        with socket.create_server(("", 0)) as server:
-            self.port = server.getsockname()[1]
+        self.port = free_port()
 
     def ask(self, path: str, method: str = "GET", address: str = LOOPBACK) -> Reply:
         """Return the reply; raises OSError where nobody answers."""

@@ -1,7 +1,6 @@
 """Where a name is: the hosts file, then real DNS servers on loopback."""
 
 import contextlib
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,12 +8,12 @@ from pathlib import Path
 import pytest
 from dns import rcode
 from dns_server import Zone, serving
+from loopback import new_address
 
 from member_entrypoint.network import names
 from member_entrypoint.network.dns_queries import Queries
 from member_entrypoint.release.active import Places
 
-ADDRESSES = itertools.count(1)
 POD = "m-0.mim.ns.svc.cluster.local."
 
 
@@ -47,7 +46,7 @@ def dns(places: Places, *zones: Zone, options: str = "") -> Iterator[None]:
     with contextlib.ExitStack() as servers:
         lines = [options]
         for zone in zones:
-            address = f"127.53.0.{next(ADDRESSES)}"
+            address = new_address()
             servers.enter_context(serving(address, zone))
             lines.append(f"nameserver {address}")
         Path(places.resolv_conf).write_text("\n".join(lines) + "\n")

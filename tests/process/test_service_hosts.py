@@ -1,8 +1,6 @@
 """The hosts behind the name of a service, and the file of nodes that is kept true to it."""
 
 import contextlib
-import itertools
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +8,13 @@ from pathlib import Path
 import pytest
 from dns import rcode, reversename
 from dns_server import Zone, serving
+from loopback import new_address
 from processes import Machine, Program, eventually
 from releases import FakeRelease
 
 from member_entrypoint.network import names
 from member_entrypoint.release.active import Places
 
-ADDRESSES = itertools.count(1)
 SERVICE = "mim.ns.svc.cluster.local"
 NXDOMAIN = int(rcode.NXDOMAIN)
 CETS = '[internal_databases.cets]\n  backend = "file"\n  node_list_file = "{}"\n'
@@ -60,7 +58,7 @@ def zone() -> Dns:
 @contextlib.contextmanager
 def dns(root: Path, zone: Zone) -> Iterator[None]:
     """Serve a zone to those that read this root's resolv.conf."""
-    address = f"127.54.{os.getpid() % 250}.{next(ADDRESSES)}"
+    address = new_address()
     with serving(address, zone):
         (root / "etc/resolv.conf").write_text(f"nameserver {address}\n")
         yield

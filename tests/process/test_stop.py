@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from loopback import new_address
 from processes import HELPERS, MEMBER, Machine, Mode, Program, alive, eventually, tool
 from releases import PRIMARY
 
@@ -31,7 +32,7 @@ TOLERANCE = 1.0
 """What the specification allows after the deadline (seconds)."""
 LOST_BY_A_BUSY_MACHINE = 5.0
 """Seconds more that a machine may take which has others to serve too."""
-LOOPBACK = "127.77.0.1"
+LOOPBACK = new_address()
 EPMD_PORT = 4369
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -89,9 +90,11 @@ def test_help_names_every_variable_and_status() -> None:
 
 
 def test_version_is_that_of_the_distribution() -> None:
-    """`--version` says what pyproject.toml says."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == builder_entrypoint.VERSION
+    """`--version` and the distribution's metadata have one source."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" in pyproject["project"]["dynamic"]
+    module, _, name = pyproject["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
+    assert getattr(importlib.import_module(module), name) == builder_entrypoint.VERSION
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "__init__"])

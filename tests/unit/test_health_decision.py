@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -292,7 +293,7 @@ def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         pauses = iter([lambda: None, lambda: None, taken.close])
-        monkeypatch.setattr(http_server.time, "sleep", lambda _seconds: next(pauses)())
+        monkeypatch.setattr(time, "sleep", lambda _seconds: next(pauses)())
         http_server.listen(port, Log()).close()
     said = capfd.readouterr().out
     assert said.count(f"no answer on port {port} (HEALTH_HTTP_PORT)") == 1
