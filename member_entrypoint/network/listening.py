@@ -8,7 +8,7 @@ from member_entrypoint.errors import StartError
 from member_entrypoint.log import Log
 from member_entrypoint.network import names
 from member_entrypoint.pauses import Pauses
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 from member_entrypoint.settings import Address
 
 # In seconds, for each try.

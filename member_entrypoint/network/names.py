@@ -9,7 +9,7 @@ from typing import NamedTuple
 from member_entrypoint.network import hosts_file
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.network.dns_queries import Queries
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 
 class Hosts(NamedTuple):

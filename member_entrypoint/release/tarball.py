@@ -15,6 +15,7 @@ import tarfile
 import zlib
 
 from member_entrypoint.errors import ConfigurationError, EntrypointError
+from member_entrypoint.places import Places
 from member_entrypoint.release import active
 
 TOP = "mongooseim"
@@ -24,7 +25,7 @@ SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
 READ_AND_RUN = 0o500
 
 
-def install(tarball: str, name: str, places: active.Places, later: active.Places) -> active.Release:
+def install(tarball: str, name: str, places: Places, later: Places) -> active.Release:
     """Unpack `tarball` as the folder `name` beside the link, make the link lead there.
 
     `later` are the places as the member will see them. Returns the release, as found behind the
@@ -59,7 +60,7 @@ def install(tarball: str, name: str, places: active.Places, later: active.Places
     return active.find(places.release)
 
 
-def _lead_to(name: str, places: active.Places) -> None:
+def _lead_to(name: str, places: Places) -> None:
     temporary = f"{places.release}.link"
     if os.path.lexists(temporary):
         os.unlink(temporary)
@@ -67,7 +68,7 @@ def _lead_to(name: str, places: active.Places) -> None:
     os.replace(temporary, places.release)
 
 
-def choose(places: active.Places) -> None:
+def choose(places: Places) -> None:
     """See that the operator's release is the one that counts, if there is one, else the image's.
 
     A tarball is unpacked once, not at each start. Raises `ConfigurationError`.
@@ -154,10 +155,10 @@ def _escapes(name: str) -> bool:
 def main() -> int:
     """Install a tarball below a root folder, for the image that is being built; both are given."""
     tarball, root = sys.argv[1:]
-    places = active.Places(root)
+    places = Places(root)
     try:
         os.makedirs(os.path.dirname(places.release), exist_ok=True)
-        installed = install(tarball, active.OF_THE_IMAGE, places, active.Places("/"))
+        installed = install(tarball, active.OF_THE_IMAGE, places, Places("/"))
     except EntrypointError as error:
         sys.stderr.write(f"{error}\n")
         return error.status

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from member_entrypoint.files import users
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 def give(*folders: Path) -> None:
     """Give all of them, to the end."""
-    for _ in users.give(map(str, folders), USER):
+    for _ in users.change_owner(map(str, folders), USER):
         pass
 
 
@@ -85,4 +85,4 @@ def test_the_user_is_the_one_that_the_image_has(
     if passwd is not None:
         (tmp_path / "etc").mkdir()
         (tmp_path / "etc/passwd").write_text(passwd)
-    assert users.of_the_image(Places(str(tmp_path))) == user
+    assert users.image_user(Places(str(tmp_path))) == user

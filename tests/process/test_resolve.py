@@ -12,7 +12,7 @@ from loopback import new_address
 
 from member_entrypoint.network import names
 from member_entrypoint.network.dns_queries import Queries
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 POD = "m-0.mim.ns.svc.cluster.local."
 

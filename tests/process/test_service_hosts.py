@@ -13,7 +13,7 @@ from processes import Machine, Program, eventually
 from releases import FakeRelease
 
 from member_entrypoint.network import names
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 SERVICE = "mim.ns.svc.cluster.local"
 NXDOMAIN = int(rcode.NXDOMAIN)

@@ -6,7 +6,8 @@ from member_entrypoint import settings
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import role_of
 from member_entrypoint.log import Log
-from member_entrypoint.release.active import Places, Release
+from member_entrypoint.places import Places
+from member_entrypoint.release.active import Release
 
 
 def make_member(root: Path, host: str, **environment: str) -> Member:

@@ -13,7 +13,7 @@ from member_entrypoint.cluster.decision import (
 )
 from member_entrypoint.cluster.facts import read_marker, write_marker
 from member_entrypoint.errors import ClusteringError
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 ME = "mongooseim@m-2"
 FIRST = "mongooseim@m-1"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from member_entrypoint.cluster.facts import has_schema, other_nodes_on_disk
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 NODE = "mongooseim@m-1"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.release.active import Places, find
+from member_entrypoint.places import Places
+from member_entrypoint.release.active import find
 from member_entrypoint.release.tarball import install
 
 PROGRAMS = ("bin/mongooseim", "bin/mongooseimctl", "erts-9.1/bin/erl")
