@@ -7,32 +7,29 @@ with what the server prints at the same moment.
 
 import os
 import select
-from collections.abc import Mapping, MutableMapping
-from datetime import UTC, datetime
+from collections.abc import MutableMapping
 from typing import Any
 
 FORMATS = ("console", "json", "logfmt")
-PATIENCE = 1.0
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = ("debug", "info", "warning", "error")
+DEFAULT_FORMAT, DEFAULT_LEVEL = "console", "info"
+PATIENCE = 1.0  # seconds that a line waits for a reader of a full pipe
 
 
 class Log:
     """Says lines in the format and from the level that the operator chose."""
 
     def __init__(
-        self, log_format: str = "console", level: str = "info", descriptor: int = 1
+        self,
+        log_format: str = DEFAULT_FORMAT,
+        level: str = DEFAULT_LEVEL,
+        descriptor: int = 1,
     ) -> None:
         """Set up what lines look like and where they go; nothing is imported or written yet."""
         self._format = log_format
-        self._level = LEVELS[level]
+        self._level = LEVELS.index(level)
         self._descriptor = descriptor
         self._logger: Any = None
-
-    @classmethod
-    def asked_for(cls, environment: Mapping[str, str], descriptor: int) -> "Log":
-        """Return a log in the format that `environment` asks for, if it is one that there is."""
-        wanted = environment.get("LOG_FORMAT", "").lower()
-        return cls(wanted if wanted in FORMATS else FORMATS[0], descriptor=descriptor)
 
     def info(self, event: str, **values: Any) -> None:
         """Say what happens."""
@@ -47,7 +44,7 @@ class Log:
         self._say("error", event, values)
 
     def _say(self, level: str, event: str, values: dict[str, Any]) -> None:
-        if LEVELS[level] < self._level:
+        if LEVELS.index(level) < self._level:
             return
         if self._logger is None:
             self._logger = self._set_up()
@@ -103,6 +100,8 @@ class _Descriptor:
 def _add_time(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
+    from datetime import UTC, datetime  # see the module's docstring
+
     now = datetime.now(UTC)
     return {
         "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03}Z",

@@ -1,19 +1,20 @@
-"""What was asked for: the environment as one frozen value, and every error in it at once.
+"""The settings: the environment as one frozen value, and all errors in it together.
 
-`VARIABLES` is the whole list of variables; nothing else in the program reads the environment.
-The tuple is a `NamedTuple` and not a dataclass because this runs before the VM is started, and
-importing `dataclasses` takes longer than all the rest of that way.
+`VARIABLES` is the whole list of variables. `Settings` is a `NamedTuple` and not a dataclass because
+this runs before the VM is started, and importing `dataclasses` takes longer than all the rest of
+that way.
 """
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from member_entrypoint import environment, log
 from member_entrypoint.errors import ConfigurationError
 
-LONGEST_TIME = 31_536_000.0
-LONGEST_ATOM = 255
+LONGEST_TIME = 31_536_000.0  # seconds: a year
+LONGEST_ATOM = 255  # characters
+LONGEST_COOKIE_FILE = 4096  # characters that are read of it
 
 
 class Address(NamedTuple):
@@ -24,44 +25,86 @@ class Address(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All that the environment says. Times are in seconds; an unset option is None."""
+    """What the environment says. Times are in seconds; None and an empty tuple: not set."""
 
     hostname: str | None
+    """Host name to derive node name and ordinal from; None: the kernel's."""
     node_type: str
+    """`sname` (short node names) or `name` (long ones)."""
     node_name: str
+    """The part of the node name before the `@`."""
     node_host: str | None
+    """The part after the `@`; None: derived from the host name."""
     master_ordinal: str
+    """Ordinal of the primary node, as digits: `01` is not `1`."""
     join_cluster: bool
+    """Whether the node joins others; if not, it runs alone."""
     cluster_with: str | None
+    """Node to join, `NAME@HOST`; None: derived from the host name."""
     cluster_cookie: str | None
+    """Erlang cookie, also if it came from a file; None: that of vm.args."""
+    cluster_cookie_file: str | None
+    """File with the cookie; None: there is none."""
     bootstrap_enabled: bool
+    """Whether the release's bootstrap scripts run before the server starts."""
     print_config_files_on_start: bool
+    """Whether the files that the server reads are printed, without secrets."""
     start_timeout: float
+    """Seconds that the server may take to start."""
     join_timeout: float
+    """Seconds in all to find the node to join and to join it."""
     stop_timeout: float
+    """Seconds between the first stop signal and SIGKILL."""
     leave_cluster_on_stop: bool
+    """Whether the node leaves its cluster before it stops."""
     wait_for: tuple[Address, ...]
+    """Addresses that must listen before the VM starts; empty: nothing is waited for."""
     join_discards_data: bool
+    """Whether a node with data of its own may join, and lose them."""
     node_renamed: str
+    """`refuse` or `start-empty`: what to do beside the data of another node name."""
     partition_policy: str
+    """`ignore` or `restart-minority`."""
     discovery_name: str | None
+    """Headless service whose nodes CETS uses; None: there is no discovery."""
     discovery_file: str | None
+    """Absolute path of the file to list these nodes in; None as above."""
     discovery_interval: float
+    """Seconds between two looks at DNS."""
     health_port: int
+    """Port of the listener that readiness looks at."""
     health_http_port: int | None
+    """Port to answer probes on over HTTP; None: nobody answers."""
     log_format: str
+    """One of `log.FORMATS`."""
     log_level: str
+    """One of `log.LEVELS`."""
     mongooseim_config_format: str | None
+    """`toml` or `cfg`, for the release's scripts; None: they choose."""
     ejabberd_config_path: str | None
+    """Configuration file of the server, for the release's scripts; None: they choose."""
+    erl_epmd_port: int
+    """Port of epmd, on all hosts."""
+    erl_aflags: str
+    """Flags for each VM before all others; empty: none."""
+    erl_flags: str
+    """Flags for each VM after those of the command line and vm.args; empty: none."""
+    erl_zflags: str
+    """Flags for each VM after all others; empty: none."""
     root: str
+    """Folder that stands for `/`; another one in tests only."""
 
 
 class Variable(NamedTuple):
-    """One environment variable: its name, its default as text, and how to read its value."""
+    """One environment variable: its name, its default as text, and how to read its value.
+
+    `field` is that of `Settings`; where it is empty, it is the name in small letters.
+    """
 
     name: str
     default: str | None
     parse: Callable[[str], Any]
+    field: str = ""
 
 
 class _WrongValueError(ValueError):
@@ -200,6 +243,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("JOIN_CLUSTER", "true", _boolean),
     Variable("CLUSTER_WITH", None, _node),
     Variable("CLUSTER_COOKIE", None, _cookie),
+    Variable(environment.COOKIE_FILE, None, str),
     Variable("BOOTSTRAP_ENABLED", "false", _boolean),
     Variable("PRINT_CONFIG_FILES_ON_START", "false", _boolean),
     Variable("START_TIMEOUT", "120", _seconds(1)),
@@ -215,32 +259,30 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("DISCOVERY_INTERVAL", "10", _seconds(1)),
     Variable("HEALTH_PORT", "5222", _port),
     Variable("HEALTH_HTTP_PORT", None, _port),
-    Variable("LOG_FORMAT", "console", _one_of("console", "json", "logfmt")),
-    Variable("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
-    # The release's own, which its scripts check.
+    Variable("LOG_FORMAT", log.DEFAULT_FORMAT, _one_of(*log.FORMATS)),
+    Variable("LOG_LEVEL", log.DEFAULT_LEVEL, _one_of(*log.LEVELS)),
+    # The release's own: its scripts and the VM check them.
     Variable("MONGOOSEIM_CONFIG_FORMAT", None, str),
     Variable("EJABBERD_CONFIG_PATH", None, str),
-    Variable("ENTRYPOINT_ROOT", "/", _path),
+    Variable("ERL_EPMD_PORT", "4369", _port),
+    Variable("ERL_AFLAGS", "", str),
+    Variable("ERL_FLAGS", "", str),
+    Variable("ERL_ZFLAGS", "", str),
+    Variable(environment.ROOT, "/", _path, field="root"),
 )
-COOKIE_FILE = "CLUSTER_COOKIE_FILE"
 SECRET = {"CLUSTER_COOKIE"}
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of this process, to read the settings from and to hand on."""
-    return dict(os.environ)
-
-
-def read(environment: Mapping[str, str]) -> Settings:
-    """Return what `environment` asks for; a variable that is empty counts as not set.
+def read(variables: Mapping[str, str]) -> Settings:
+    """Return the settings that the environment `variables` gives; an empty variable is not set.
 
     Raises `ConfigurationError` with a line for each wrong variable: its name, its value (not
     where that is a secret) and what is allowed. Source: the contract's table of variables.
     """
     errors: list[str] = []
-    values: list[Any] = []
+    values: dict[str, Any] = {}
     for variable in VARIABLES:
-        text = environment.get(variable.name) or variable.default
+        text = variables.get(variable.name) or variable.default
         value = None
         if text is not None:
             try:
@@ -248,10 +290,10 @@ def read(environment: Mapping[str, str]) -> Settings:
             except _WrongValueError as error:
                 found = "a value not shown here" if variable.name in SECRET else repr(text)
                 errors.append(f"{variable.name} is {found}; allowed: {error}")
-        values.append(value)
-    settings = Settings(*values)
+        values[variable.field or variable.name.lower()] = value
+    settings = Settings(**values)
     try:
-        settings = _with_cookie_file(settings, environment.get(COOKIE_FILE))
+        settings = _with_cookie_file(settings)
     except _WrongValueError as error:
         errors.append(str(error))
     errors.extend(_contradictions(settings))
@@ -260,28 +302,40 @@ def read(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _with_cookie_file(settings: Settings, path: str | None) -> Settings:
-    if not path:
+def log_as(settings: Settings) -> log.Log:
+    """Return a log as the settings want it."""
+    return log.Log(settings.log_format, settings.log_level)
+
+
+def log_of(variables: Mapping[str, str], descriptor: int) -> log.Log:
+    """Return a log for errors in the settings themselves: in the format asked for, if it exists."""
+    wanted = variables.get("LOG_FORMAT", "").lower()
+    chosen = wanted if wanted in log.FORMATS else log.DEFAULT_FORMAT
+    return log.Log(chosen, descriptor=descriptor)
+
+
+def _with_cookie_file(settings: Settings) -> Settings:
+    path, name = settings.cluster_cookie_file, environment.COOKIE_FILE
+    if path is None:
         return settings
     try:
         with open(path, encoding="utf-8") as file:
-            cookie = file.read(4096).strip("\r\n")
+            cookie = file.read(LONGEST_COOKIE_FILE).strip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise _WrongValueError(
-            f"{COOKIE_FILE} is {path!r}, which cannot be read ({reason}); "
+            f"{name} is {path!r}, which cannot be read ({reason}); "
             "allowed: a readable file that holds the cookie"
         ) from None
     if settings.cluster_cookie not in (None, cookie):
         raise _WrongValueError(
-            f"CLUSTER_COOKIE and {COOKIE_FILE} ({path!r}) give different cookies; "
-            "allowed: one of the two"
+            f"CLUSTER_COOKIE and {name} ({path!r}) give different cookies; allowed: one of the two"
         )
     try:
         return settings._replace(cluster_cookie=_cookie(cookie))
     except _WrongValueError as error:
         raise _WrongValueError(
-            f"{COOKIE_FILE} is {path!r}, whose content is not a cookie; allowed: {error}"
+            f"{name} is {path!r}, whose content is not a cookie; allowed: {error}"
         ) from None
 
 

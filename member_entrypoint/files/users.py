@@ -1,6 +1,6 @@
-"""Who does the member run as? Root does what only root can, then all goes on as the image's user.
+"""The user that the member runs as: root does its part, then switches to the image's user.
 
-A container that starts as another user than root stays with it, and needs no root.
+A container that starts as another user keeps that user, and needs no root.
 """
 
 import contextlib
@@ -9,12 +9,11 @@ import stat
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import NamedTuple
 
+from member_entrypoint import environment as variables
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.release.active import Places
-from member_entrypoint.settings import COOKIE_FILE
+from member_entrypoint.places import Places
 
 NAME = "mongooseim"
-HOME_OF_ROOT = "/root"
 # CAP_CHOWN, CAP_SETGID, CAP_SETUID: capabilities(7).
 NEEDED = 1 << 0 | 1 << 6 | 1 << 7
 
@@ -26,7 +25,7 @@ class User(NamedTuple):
     gid: int
 
 
-def of_the_image(places: Places) -> User | None:
+def image_user(places: Places) -> User | None:
     """Return the user of the image, as its passwd has it; None if it has none."""
     try:
         with open(places.passwd, encoding="utf-8", errors="replace") as file:
@@ -39,7 +38,7 @@ def of_the_image(places: Places) -> User | None:
     return None
 
 
-def of_the_member(places: Places) -> User | None:
+def member_user(places: Places) -> User | None:
     """Return the user whom the configuration that is in use belongs to: the member's.
 
     PID 1 would be the wrong one to ask: it may be `docker run --init`, or a pod's.
@@ -52,7 +51,7 @@ def of_the_member(places: Places) -> User | None:
     return User(found.st_uid, found.st_gid)
 
 
-def can_become(user: User) -> bool:
+def may_switch_to(user: User) -> bool:
     """Tell whether this process is root, and may give away its files and become `user`."""
     return (
         os.geteuid() == 0 != user.uid
@@ -75,51 +74,44 @@ def _is_mapped(number: int, table: str) -> bool:
     return any(first <= number < first + count for first, _, count in ranges)
 
 
-def give(folders: Iterable[str], user: User) -> Iterator[None]:
-    """Give `folders`, and all below that has another owner, to `user`; make those that miss.
+def change_owner(folders: Iterable[str], user: User) -> Iterator[None]:
+    """Make `user` the owner of `folders` and of all below; create the folders that are missing.
 
-    Yields after each folder, so that a long way can be left. No link is followed, and a file that
-    has a second name, which may be outside, keeps its owner. What cannot be given is passed over:
-    who cannot write there finds out.
+    Yields after each folder, so that the caller can stop. No link is followed, and a file with a
+    second name, which may be outside, keeps its owner. Files that cannot be changed are skipped; a
+    later write reports them.
     """
     for top in map(os.path.realpath, folders):
         with contextlib.suppress(OSError):
             os.makedirs(top, exist_ok=True)
-            _give_one(top, user, None)
+            _change_owner_of_one(top, user, None)
         for _, below, files, folder in os.fwalk(top, follow_symlinks=False):
             for name in (*below, *files):
                 with contextlib.suppress(OSError):
-                    _give_one(name, user, folder)
+                    _change_owner_of_one(name, user, folder)
             yield
 
 
-def _give_one(name: str, user: User, folder: int | None) -> None:
+def _change_owner_of_one(name: str, user: User, folder: int | None) -> None:
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if found.st_uid != user.uid and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
         os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
 
 
-def become(user: User, environment: MutableMapping[str, str], places: Places) -> None:
-    """Be `user` from now on, for good; `environment` becomes that of `user`.
-
-    The cookie's file is no longer named in it: it has been read, and only root may be able to. A
-    HOME that somebody has chosen stays.
-    """
+def drop_root(user: User, environment: MutableMapping[str, str], places: Places) -> None:
+    """Switch from root to `user` for good; `environment` becomes that of `user`."""
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):
             if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-                # Or /dev/stdout cannot be opened. Docker does so for a user that it was told.
+                # Else `user` cannot open /dev/stdout. Docker does the same for a user it is given.
                 os.fchown(descriptor, user.uid, -1)
     os.setgroups([group for group in os.getgroups() if group != 0])
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
-    environment.update(USER=NAME, LOGNAME=NAME)
-    if environment.get("HOME", HOME_OF_ROOT) == HOME_OF_ROOT:
-        environment["HOME"] = places.run
-    environment.pop(COOKIE_FILE, None)
+    variables.switch_user(environment, NAME, places.run)
 
 
-def see_that_data_can_be_written(places: Places, node: str) -> None:
+def check_data_writable(places: Places, node: str) -> None:
     """See that this user can write the volume and, if they are there, the data of `node`.
 
     Raises `ConfigurationError` that says who cannot write what, and what to do.
@@ -143,7 +135,7 @@ def can_write(path: str) -> bool:
 def warnings(places: Places) -> list[str]:
     """Return what is not as it should be with this user, though the member runs."""
     found = []
-    if os.geteuid() == 0 and of_the_image(places):
+    if os.geteuid() == 0 and image_user(places):
         found.append(
             f"running as root: to become {NAME} takes the capabilities CHOWN, SETGID and SETUID, "
             "and that user in the container's user namespace; or start it with --user"

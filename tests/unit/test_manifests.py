@@ -156,7 +156,7 @@ def test_the_distribution_is_for_members_only(manifests: list[Manifest]) -> None
 
 def test_the_member_accepts_its_environment(environment: dict[str, str]) -> None:
     """Each variable is one that the member knows, and its value one that it takes."""
-    known = {variable.name for variable in settings.VARIABLES} | {settings.COOKIE_FILE}
+    known = {variable.name for variable in settings.VARIABLES}
     assert set(environment) - NOT_OURS <= known
     read = settings.read({"HOSTNAME": "mongooseim-0", **environment})
     assert read.node_type == "name"

@@ -71,6 +71,11 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "HEALTH_HTTP_PORT": (None, *PORTS),
     "LOG_FORMAT": ("console", [("json", "json"), ("logfmt", "logfmt")], ["text", "xml"]),
     "LOG_LEVEL": ("info", [("DEBUG", "debug"), ("error", "error")], ["verbose", "5"]),
+    "CLUSTER_COOKIE_FILE": (None, [], ["/nowhere", "nowhere"]),
+    "ERL_EPMD_PORT": (4369, *PORTS),
+    "ERL_AFLAGS": ("", [("+K true", "+K true")], []),
+    "ERL_FLAGS": ("", [("-kernel x y", "-kernel x y")], []),
+    "ERL_ZFLAGS": ("", [("+A 1", "+A 1")], []),
     "ENTRYPOINT_ROOT": ("/", [("/tmp", "/tmp")], ["tmp", "./x"]),  # noqa: S108
     "DISCOVERY_NAME": (None, [], ["a b", "@"]),
     "DISCOVERY_FILE": (None, [], ["relative"]),
