@@ -1,10 +1,12 @@
-"""What PID 1 notes of a member's life, for those who ask from outside: probes.
+"""What PID 1 notes about a member's life, for probes, which ask from outside.
 
-The notes are files in `run/mongooseim` that everybody may read, each of them whole or not there. A
-probe imports this every few seconds: it must cost next to nothing, and so must this.
+The notes are files in `run/mongooseim` that everybody may read. Each of them is whole or missing. A
+probe imports this every few seconds, so it imports next to nothing.
 """
 
 import os
+
+from member_entrypoint.files import whole
 
 STATE_FILE = "run/mongooseim/state"
 PROCESSES_FILE = "run/mongooseim/processes"
@@ -21,27 +23,26 @@ LONGEST_NOTE = 4096
 
 
 def begin(root: str, port: int) -> None:
-    """Note that a member's life begins in this process; what an earlier one left goes.
+    """Note that a member's life begins in this process; remove the notes of an earlier one.
 
-    `port` is the one whose listener tells that the member is ready. Raises OSError.
+    `port` is the TCP port whose listener makes the member ready. Raises OSError.
     """
     os.makedirs(os.path.join(root, os.path.dirname(STATE_FILE)), exist_ok=True)
     for stale in (STATE_FILE, PARTITION_FILE, LEFT_FILE):
-        _remove(os.path.join(root, stale))
+        forget(root, stale)
     note_processes(root, port)
-    write(os.path.join(root, STATE_FILE), WAITING)
+    note(root, STATE_FILE, WAITING)
 
 
 def note_processes(root: str, port: int, *, vm: int = 0, node: tuple[str, ...] = ()) -> None:
     """Note which processes the member is made of, and how its node is reached; raises OSError.
 
-    A process is its pid and the time at which it started: pids are given anew.
+    A process is its pid and the time at which it started, since pids are used again.
     """
     notes = [("init", str(os.getpid()), started(os.getpid())), ("port", str(port))]
     if vm:
         notes += [("vm", str(vm), started(vm)), ("node", *node)]
-    text = "\n".join(" ".join(words) for words in notes)
-    write(os.path.join(root, PROCESSES_FILE), text)
+    note(root, PROCESSES_FILE, "\n".join(" ".join(words) for words in notes))
 
 
 def processes(root: str) -> dict[str, list[str]]:
@@ -50,17 +51,14 @@ def processes(root: str) -> dict[str, list[str]]:
     return {words[0]: words[1:] for words in map(str.split, lines) if words}
 
 
-def write(path: str, text: str) -> None:
-    """Write a note whole or not at all, for everybody to read; raises OSError."""
-    temporary = f"{path}.unfinished"
-    _remove(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    try:
-        os.fchmod(descriptor, 0o644)
-        os.write(descriptor, f"{text}\n".encode())
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
+def note(root: str, name: str, text: str) -> None:
+    """Write the note `name` (one of the constants above), for everybody to read; raises OSError."""
+    whole.write_whole(os.path.join(root, name), f"{text}\n".encode(), 0o644)
+
+
+def forget(root: str, name: str) -> None:
+    """Remove the note `name`, if it is there; raises OSError."""
+    whole.remove(os.path.join(root, name))
 
 
 def read(path: str) -> str:
@@ -90,10 +88,3 @@ def started(pid: int | str) -> str:
     """Return when a process started, in clock ticks since the machine did; empty for no process."""
     fields = process(str(pid))
     return fields[19] if fields else ""
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files.whole import write_whole
 from member_entrypoint.network import names
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.pauses import Pauses
@@ -78,12 +79,9 @@ class Discovery:
     def _write(self, nodes: tuple[str, ...]) -> None:
         if nodes == self._listed:
             return
-        temporary = f"{self._path}.unfinished"
         try:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write("".join(f"{node}\n" for node in nodes))
-            os.replace(temporary, self._path)
+            write_whole(self._path, "".join(f"{node}\n" for node in nodes).encode(), 0o644)
         except OSError as error:
             raise ConfigurationError(
                 f"DISCOVERY_FILE is {self._path!r}, which cannot be written ({error.strerror}); "

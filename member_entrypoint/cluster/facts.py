@@ -5,7 +5,8 @@ import os
 from member_entrypoint.cluster.decision import Facts, Marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError
-from member_entrypoint.release.active import Places
+from member_entrypoint.files.whole import write_whole
+from member_entrypoint.places import Places
 
 
 def read_facts(member: Member) -> Facts:
@@ -64,18 +65,8 @@ def forget_marker(places: Places, node: str) -> None:
 def write_marker(places: Places, node: str, marker: Marker, target: str) -> None:
     """Write the marker of `node`, so that it survives a power cut; raises `ClusteringError`."""
     path = _marker_file(places, node)
-    temporary = f"{path}.unfinished"
     try:
-        with open(temporary, "w", encoding="utf-8", errors="replace") as file:
-            file.write(f"{marker.value} {target}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(places.data, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, f"{marker.value} {target}\n".encode(), 0o644, durable=True)
     except OSError as error:
         raise ClusteringError(
             f"{path} cannot be written ({error.strerror}); make /var/lib/mongooseim writable"
