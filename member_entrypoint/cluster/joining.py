@@ -2,8 +2,8 @@
 
 import time
 
+from member_entrypoint import programs
 from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.control import run_mongooseimctl
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import epmd, rpc
@@ -54,7 +54,7 @@ def _why_not_registered(member: Member, target: str) -> str:
         return f"no address for {host}: {answer.reason}"
     missing = ""
     for address in answer.addresses:
-        known = epmd.names(address)
+        known = epmd.names(address, port=member.erlang.reach.epmd_port)
         if known.names is None:
             missing = missing or known.reason
         elif name in known.names:
@@ -128,10 +128,11 @@ def join(member: Member, target: str, deadline: float) -> None:
 def _run_join_cluster(member: Member, target: str, deadline: float) -> str:
     """Run `join_cluster` once; return its status and output in words, in case it failed."""
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
+    command = [member.release.control_script, "join_cluster", "-f", target]
     try:
-        status, output = run_mongooseimctl(member.release, ["join_cluster", "-f", target], timeout)
-    except TimeoutError:
-        raise TryAgainError(
-            f"join_cluster of {member.node} with {target} did not end within {timeout:.0f} s"
-        ) from None
-    return f"join_cluster ended with status {status}: {output}"
+        output = programs.run(command, timeout)
+    except programs.ProgramError as error:
+        if error.status is None:
+            raise TryAgainError(f"{member.node} could not join {target}: {error}") from None
+        return str(error)
+    return f"mongooseimctl join_cluster ended with status 0: {' '.join(output.split())[:400]}"

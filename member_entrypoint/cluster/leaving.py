@@ -1,8 +1,11 @@
 """Leaves the cluster, so that its other members forget this node."""
 
+import contextlib
 import time
 
-from member_entrypoint.cluster.control import run_mongooseimctl
+from member_entrypoint import programs, state
+from member_entrypoint.cluster.decision import Marker
+from member_entrypoint.cluster.facts import write_marker
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError
 
@@ -12,10 +15,20 @@ def leave(member: Member, deadline: float) -> None:
 
     Raises `ClusteringError` with its output if it fails.
     """
-    timeout = max(1.0, deadline - time.monotonic())
+    command = [member.release.control_script, "leave_cluster", "-f"]
     try:
-        status, output = run_mongooseimctl(member.release, ["leave_cluster", "-f"], timeout)
-    except TimeoutError:
-        status, output = -1, f"it did not end within {timeout:.0f} s"
-    if status != 0:
-        raise ClusteringError(f"{member.node} could not leave its cluster: {output}")
+        programs.run(command, max(1.0, deadline - time.monotonic()))
+    except programs.ProgramError as error:
+        raise ClusteringError(f"{member.node} could not leave its cluster: {error}") from None
+
+
+def leave_for_good(member: Member, deadline: float) -> None:
+    """Leave the cluster, and note it for the next start and for probes.
+
+    `deadline` is an instant of `time.monotonic`. Raises `ClusteringError`.
+    """
+    leave(member, deadline)
+    write_marker(member.places, member.node, Marker.LEFT, "cluster")
+    with contextlib.suppress(OSError):
+        state.note(member.settings.root, state.LEFT_FILE, "this node has left its cluster")
+    member.log.info(f"MongooseIM node {member.node} left its cluster")

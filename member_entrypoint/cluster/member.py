@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from member_entrypoint.cluster.node import Role, own_node, role_of
 from member_entrypoint.log import Log
 from member_entrypoint.network import hosts_file
-from member_entrypoint.release import active, rendering
-from member_entrypoint.settings import Settings
+from member_entrypoint.places import Places
+from member_entrypoint.release import active, cets
+from member_entrypoint.release.cets import Cets
+from member_entrypoint.settings import Settings, log_as
 from member_entrypoint.settings import read as read_settings
 
 if TYPE_CHECKING:
@@ -29,12 +31,12 @@ class Member:
         self,
         *,
         settings: Settings,
-        places: active.Places,
+        places: Places,
         release: active.Release,
         node: str,
         role: Role,
         log: Log,
-        cets: rendering.Cets | None,
+        cets: Cets | None,
     ) -> None:
         """Take what `describe` has found out; `cets` is None where CETS is not configured."""
         self.settings = settings
@@ -58,12 +60,12 @@ class Member:
         """
         from member_entrypoint.erlang.rpc import Erlang
 
-        return Erlang(self.release, self.places, self.node)
+        return Erlang(self.release, self.places, self.settings, self.node)
 
 
 def describe(
     environment: Mapping[str, str],
-    full_name: Callable[[str, active.Places], str | None],
+    full_name: Callable[[str, Places], str | None],
     *,
     with_role: bool = True,
     rendered: bool = False,
@@ -76,24 +78,24 @@ def describe(
     `ConfigurationError`.
     """
     settings = read_settings(environment)
-    places = active.Places(settings.root)
+    places = Places(settings.root)
     kernel_host = os.uname().nodename
     node = own_node(settings, kernel_host, lambda host: full_name(host, places))
     release = active.find(places.release)
-    cets = rendering.cets(release, places, settings, rendered=rendered)
-    joins = with_role and not (cets and cets.only)
+    found = cets.cets(release, places, settings, rendered=rendered)
+    joins = with_role and not (found and found.only)
     return Member(
         settings=settings,
         places=places,
         release=release,
         node=node,
         role=role_of(settings, kernel_host, node) if joins else Role(None, primary=False),
-        log=Log(settings.log_format, settings.log_level),
-        cets=cets,
+        log=log_as(settings),
+        cets=found,
     )
 
 
-def known_full_name(host: str, places: active.Places) -> str | None:
+def known_full_name(host: str, places: Places) -> str | None:
     """Return what `hostname -f` says for `host` if that is known without DNS, or None."""
     canonical = hosts_file.find(host, places.hosts).canonical
     if "." in canonical:
@@ -101,7 +103,7 @@ def known_full_name(host: str, places: active.Places) -> str | None:
     return host if "." in host else None
 
 
-def full_name(host: str, places: active.Places) -> str | None:
+def full_name(host: str, places: Places) -> str | None:
     """Return what `hostname -f` says for `host`, or None: hosts file first, then DNS."""
     from member_entrypoint.network import names
     from member_entrypoint.network.dns_queries import Queries

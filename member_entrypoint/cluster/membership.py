@@ -56,7 +56,7 @@ def find_member_that_removed_us(member: Member) -> str:
     """
     first = {member.role.target, read_marker(member.places, member.node)[1]}
     lists = _lists(member, {node for node in first if node and "@" in node and node != member.node})
-    if not lists and member.erlang.speaks_plain_tcp():
+    if not lists and member.erlang.reach.plain_tcp:
         # With another distribution, each question would boot a VM beside the one that starts.
         lists = _lists(member, set(peers.candidates(member)))
     if not lists or any(member.node in members for members in lists.values()):

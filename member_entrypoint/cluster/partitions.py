@@ -6,7 +6,6 @@ are asked, and asked again until they are back.
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +36,7 @@ def watch(member: Member, restarts: int) -> None:
     Raises `PartitionError` when this node should restart because of
     PARTITION_POLICY=restart-minority; `restarts` is how often it has done so already.
     """
-    if not member.erlang.speaks_plain_tcp():
+    if not member.erlang.reach.plain_tcp:
         member.log.info("partitions are not watched: the distribution is not plain TCP")
         return
     watcher = Watcher(member, restarts)
@@ -168,13 +167,12 @@ class Watcher:
 
     def _note_partition(self, missing: Mapping[str, Missing], *, loses_now: bool) -> None:
         """Write the file that makes `health ready` fail while this side loses; else remove it."""
-        path = self._member.places.partition_file
+        root = self._member.settings.root
         if not loses_now:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            state.forget(root, state.PARTITION_FILE)
             return
         away = ", ".join(name for name, why in missing.items() if why is not Missing.DOWN)
-        state.write(path, f"on the losing side of a partition, without {away}")
+        state.note(root, state.PARTITION_FILE, f"on the losing side of a partition, without {away}")
 
     def _restart_if_due(self, missing: Mapping[str, Missing]) -> None:
         """Raise `PartitionError` if it is time to restart, and that is the policy."""

@@ -1,12 +1,12 @@
 """The other nodes that may be members: their names, and whether and how each of them runs."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar
 
+from member_entrypoint import programs
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import epmd
@@ -75,7 +75,7 @@ def state_of(member: Member, node: str) -> State:
         return State.ABSENT if answer.absent else State.UNKNOWN
     silent = False
     for address in answer.addresses:
-        known = epmd.names(address, SCAN_TIMEOUT)
+        known = epmd.names(address, SCAN_TIMEOUT, member.erlang.reach.epmd_port)
         if name in (known.names or ()):
             return _cluster_of(member, node)
         if name + WAITS_EMPTY in (known.names or ()):
@@ -125,9 +125,9 @@ class Announcement:
         program = os.path.join(os.path.dirname(self._member.release.erl), "epmd")
         name = self._member.node.partition("@")[0] + WAITS_EMPTY
         try:
-            subprocess.run([program, "-daemon"], check=False, timeout=EPMD_START_TIMEOUT)
-            self._registration = epmd.Registration(name)
-        except (OSError, subprocess.TimeoutExpired) as error:
+            programs.run([program, "-daemon"], EPMD_START_TIMEOUT)
+            self._registration = epmd.Registration(name, port=self._member.erlang.reach.epmd_port)
+        except (OSError, programs.ProgramError) as error:
             # The caller tries again; a primary that has data does not need it.
             self._member.log.warning(
                 "cannot tell a new primary that this node is empty", reason=str(error)

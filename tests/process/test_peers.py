@@ -170,7 +170,8 @@ def test_a_join_that_fails_is_tried_again_while_the_peer_is_there(
     """Three times; without the peer once. The error has the words of `join_cluster`."""
     ran = tmp_path / "ran"
     monkeypatch.setenv("FAKE_CTL", asked.control_script(ran))
-    said = f"{NODE} could not join {PRIMARY}: join_cluster ended with status 1: .*said"
+    why = "mongooseimctl join_cluster ended with status 1: .*said"
+    said = f"{NODE} could not join {PRIMARY}: {why}"
     with peer(answer=in_a_cluster()), pytest.raises(TryAgainError, match=said):
         asked.join(member)
     assert len(ran.read_text().splitlines()) == 3
