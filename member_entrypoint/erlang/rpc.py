@@ -2,15 +2,17 @@
 
 import os
 import re
-import subprocess
 from typing import Any
 
-from member_entrypoint import terms
+from member_entrypoint import programs, terms
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.epmd import NotRegisteredError
+from member_entrypoint.erlang.reach import flags_of, reach
 from member_entrypoint.network import names
-from member_entrypoint.release.active import PLAIN_TCP, Places, Release
-from member_entrypoint.terms import Atom
+from member_entrypoint.places import Places
+from member_entrypoint.release.active import Release
+from member_entrypoint.settings import Settings
+from member_entrypoint.terms import Atom, TermError
 
 Call = tuple[str, str, list[Any]]
 LOOPBACK = ("127.0.0.1", "::1")
@@ -55,15 +57,16 @@ class NodeDownError(RpcError):
 class Erlang:
     """Asks nodes, as a hidden node on the host of `own_node`, with the cookie of the release."""
 
-    def __init__(self, release: Release, places: Places, own_node: str) -> None:
-        """Take cookie and distribution flags from the release's run-time `etc`."""
+    def __init__(self, release: Release, places: Places, settings: Settings, own_node: str) -> None:
+        """Take cookie and distribution flags from the release's run-time `etc` and `settings`."""
         self._release = release
         self._places = places
         self._own_node = own_node
         self._own_host = own_node.partition("@")[2]
         self._vm_args = os.path.join(release.etc, "vm.args")
         self._dist_args = os.path.join(release.etc, "vm.dist.args")
-        self._flags = release.flags()
+        self._flags = flags_of(release, settings)
+        self.reach = reach(self._flags, settings)
 
     def rpc(
         self, node: str, module: str, function: str, arguments: list[Any], timeout: float = 10.0
@@ -77,7 +80,7 @@ class Erlang:
         too. Raises `NodeDownError` or `RpcError`.
         """
         call = (module, function, arguments)
-        value = self._ask_directly(node, call, timeout) if self.speaks_plain_tcp() else None
+        value = self._ask_directly(node, call, timeout) if self.reach.plain_tcp else None
         if value is None:
             value = self._ask_by_vm(node, call, timeout)
         if isinstance(value, tuple) and value[:1] == (Atom("badrpc"),):
@@ -85,11 +88,6 @@ class Erlang:
                 raise NodeDownError(f"{node} is down, or refuses the cookie")
             raise RpcError(f"{node} could not answer: {terms.show(value[1])[:300]}")
         return value
-
-    def speaks_plain_tcp(self) -> bool:
-        """Tell whether nodes connect over TCP and find each other through epmd."""
-        carrier = self._flags.get("proto_dist", "inet_tcp")
-        return carrier in PLAIN_TCP and "epmd_module" not in self._flags
 
     def connect(self, node: str, timeout: float) -> distribution.Connection:
         """Return a connection to a node that is reached over plain TCP.
@@ -107,7 +105,14 @@ class Erlang:
         failure = None
         for address in addresses:
             try:
-                return distribution.Connection(address, node, self._own_host, cookie, timeout)
+                return distribution.Connection(
+                    address,
+                    node,
+                    self._own_host,
+                    cookie,
+                    timeout,
+                    epmd_port=self.reach.epmd_port,
+                )
             except NotRegisteredError as error:
                 reason = str(error)
             except distribution.RefusedError as error:
@@ -123,7 +128,7 @@ class Erlang:
         try:
             with self.connect(node, timeout) as connection:
                 return connection.call(*call, timeout)
-        except distribution.NoAnswerError as error:
+        except (distribution.NoAnswerError, TermError) as error:
             raise RpcError(f"{node}: {error}") from None
         except distribution.DistributionError:
             return None
@@ -137,7 +142,7 @@ class Erlang:
         ]
         for name in ("proto_dist", "epmd_module", "start_epmd"):
             if name in self._flags:
-                options += [f"-{name}", self._flags[name]]
+                options += [f"-{name}", self._flags.get(name)]
         if os.path.exists(self._dist_args):
             options += ["-args_file", self._dist_args]
         milliseconds = str(max(1, int(timeout * 1000)))
@@ -167,22 +172,13 @@ def _evaluate(
         *data,
     ]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-            text=True,
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired:
-        raise RpcError(f"no answer within {timeout:g} s") from None
-    except OSError as error:
-        raise RpcError(f"{release.erl} cannot be run ({error.strerror})") from None
-    answer = re.search(r"^answer (.*)$", done.stdout, re.MULTILINE)
+        output = programs.run(command, timeout)
+    except programs.ProgramError as error:
+        raise RpcError(f"the VM that asks failed: {error}") from None
+    answer = re.search(r"^answer (.*)$", output, re.MULTILINE)
     if answer is None:
-        said = " ".join(done.stdout.split())[:300]
-        raise RpcError(f"the VM that asks failed with status {done.returncode}: {said}")
-    return terms.read(answer[1])
+        raise RpcError(f"the VM that asks gave no answer: {' '.join(output.split())[:300]}")
+    try:
+        return terms.read(answer[1])
+    except TermError as error:
+        raise RpcError(f"an answer that is not understood: {error}") from None
