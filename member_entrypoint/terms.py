@@ -30,8 +30,8 @@ _FLOAT = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _PLAIN_ATOM = re.compile("[a-zß-öø-ÿ][0-9A-Za-z_@À-ÖØ-öø-ÿ]*")
 _ESCAPED = re.compile(_ESCAPE, re.DOTALL)
 _NAMED_ESCAPES = dict(zip("bdefnrstv", "\b\x7f\x1b\f\n\r \t\v", strict=True))
-_OPEN = {"[", "{", "(", "<<", "#{"}
-_CLOSE = {"]", "}", ")", ">>"}
+OPEN = {"[", "{", "(", "<<", "#{"}
+CLOSE = {"]", "}", ")", ">>"}
 _CLOSING = {"[": "]", "{": "}", "<<": ">>"}
 SURROGATES = range(0xD800, 0xE000)
 MAXIMUM_DEPTH = 100
@@ -70,10 +70,10 @@ def tokens(source: str) -> Iterator[Token]:
         if kind in ("comment", "blank"):
             continue
         text = match[0]
-        if text in _CLOSE:
+        if text in CLOSE:
             depth -= 1
         yield Token(kind, text, match.start(), match.end(), depth)
-        if text in _OPEN:
+        if text in OPEN:
             depth += 1
 
 

@@ -1,8 +1,16 @@
-"""What the hosts file has for a name: hosts(5). Imports neither socket nor dnspython."""
+"""The hosts file: what it has for a name, and the operator's lines in it: hosts(5).
 
+Imports neither socket nor dnspython.
+"""
+
+import os
 from typing import NamedTuple
 
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files import users
 from member_entrypoint.network.addresses import is_address
+from member_entrypoint.places import Places
+from member_entrypoint.release.sources import exists, read_text
 
 
 class Entry(NamedTuple):
@@ -30,3 +38,41 @@ def find(name: str, path: str) -> Entry:
             addresses.append(address)
             canonical = canonical or names[0]
     return Entry(tuple(addresses), canonical)
+
+
+def add_hosts(places: Places) -> None:
+    """Add the operator's lines to the hosts file, those that say what it does not say yet.
+
+    Raises `ConfigurationError`; who may not write there can have the same said by Docker.
+    """
+    source, target = os.path.join(places.member, "hosts"), places.hosts
+    if not exists(places.member, "hosts"):
+        return
+    have = read_text(target) if os.path.exists(target) else ""
+    lines = have.splitlines()
+    known = {entry for line in lines for entry in _hosts_entries(line)}
+    new = [line for line in read_text(source).splitlines() if line.strip() and line not in lines]
+    new = [line for line in new if not (_hosts_entries(line) and _hosts_entries(line) <= known)]
+    if not any(map(_hosts_entries, new)):
+        return
+    text = ("" if have.endswith("\n") or not have else "\n") + "\n".join(new) + "\n"
+    try:
+        # In place, since Docker and Kubernetes mount the hosts file and nothing can replace it;
+        # one write in append mode, so that it is there whole or not at all.
+        descriptor = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{target} cannot be written ({error.strerror}; {users.whoami()}), and {source} has "
+            "lines for it; give them by docker run --add-host, extra_hosts in Compose, or "
+            "hostAliases in Kubernetes"
+        ) from None
+
+
+def _hosts_entries(line: str) -> set[tuple[str, str]]:
+    """Return what a line of a hosts file says: pairs of address and name."""
+    address, *names = line.partition("#")[0].split() or [""]
+    return {(address, name) for name in names}

@@ -7,9 +7,9 @@ import pytest
 
 from member_entrypoint import settings
 from member_entrypoint.cluster.discovery import nodes_to_list
-from member_entrypoint.release import rendering
-from member_entrypoint.release.active import Places, Release
-from member_entrypoint.release.rendering import Cets
+from member_entrypoint.places import Places
+from member_entrypoint.release.active import Release
+from member_entrypoint.release.cets import Cets, cets
 
 INTERVAL = 10.0
 FILE = '[internal_databases.cets]\n  backend = "file"\n  node_list_file = '
@@ -60,7 +60,7 @@ def test_cets_is_noticed(tmp_path: Path, toml: str | None, expected: Cets | None
     (tmp_path / "member").mkdir()
     if toml is not None:
         (tmp_path / "member/mongooseim.toml").write_text(toml)
-    found = rendering.cets(Release("/r", "1", "1"), Places(str(tmp_path)), settings.read({}))
+    found = cets(Release("/r", "1", "1"), Places(str(tmp_path)), settings.read({}))
     assert found == expected
 
 
@@ -70,6 +70,6 @@ def test_the_configuration_that_the_server_reads_is_the_one_that_counts(tmp_path
     elsewhere.write_text("[internal_databases.cets]\n")
     release, places = Release("/r", "1", "1"), Places(os.fspath(tmp_path))
     named = {"EJABBERD_CONFIG_PATH": str(elsewhere)}
-    assert rendering.cets(release, places, settings.read(named)) == Cets(True, "")  # noqa: FBT003
+    assert cets(release, places, settings.read(named)) == Cets(True, "")  # noqa: FBT003
     other = {**named, "MONGOOSEIM_CONFIG_FORMAT": "cfg"}
-    assert rendering.cets(release, places, settings.read(other)) is None
+    assert cets(release, places, settings.read(other)) is None

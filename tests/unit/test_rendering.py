@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from member_entrypoint import settings, terms
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.network.hosts_file import add_hosts
+from member_entrypoint.places import Places
 from member_entrypoint.release import rendering
-from member_entrypoint.release.active import Places, Release
+from member_entrypoint.release import vm_args as vm_args_module
+from member_entrypoint.release.active import Release
+from member_entrypoint.release.app_config import app_config
+from member_entrypoint.release.flags import flags, words
+from member_entrypoint.release.vm_args import vm_args
 
 NODE = "mongooseim@m-1"
 HELM = """\
@@ -55,6 +61,13 @@ def lines(text: str) -> list[str]:
             ["-mnesia debug verbose"],
             "mongooseim",
         ),
+        (
+            "-mnesia dir x debug verbose dump_log_write_threshold 5",
+            ["-mnesia debug verbose dump_log_write_threshold 5"],
+            "mongooseim",
+        ),
+        ("+K true -sname 'a@b' +A 8", ["+K true +A 8"], "mongooseim"),
+        ("-setcookie a#comment\n+K true", ["+K true"], "a"),
         ("-env NAME -sname-like\n-snamex y", ["-env NAME -sname-like", "-snamex y"], "mongooseim"),
     ],
 )
@@ -62,26 +75,26 @@ def test_vm_args_have_one_name_and_one_cookie_and_keep_the_rest(
     text: str, kept: list[str], cookie: str
 ) -> None:
     """Of two cookies OTP takes neither, and the release's scripts grep for one line each."""
-    rendered = rendering.vm_args(text, "sname", NODE, None)
+    rendered = vm_args(text, "sname", NODE, None)
     assert lines(rendered) == [*kept, f"-sname {NODE}", f"-setcookie {cookie}"]
     assert rendered.endswith("\n")
 
 
 def test_the_cookie_of_the_settings_wins() -> None:
     """The shell version documented it, and forgot to apply it."""
-    assert "-setcookie mine" in lines(rendering.vm_args(HELM, "name", NODE, "mine"))
-    assert "chartcookie" not in rendering.vm_args(HELM, "name", NODE, "mine")
+    assert "-setcookie mine" in lines(vm_args(HELM, "name", NODE, "mine"))
+    assert "chartcookie" not in vm_args(HELM, "name", NODE, "mine")
 
 
 def test_comments_are_kept() -> None:
     """Who reads the rendered file finds what the author of the source wrote."""
-    assert "## from the chart" in rendering.vm_args(HELM, "name", NODE, None)
+    assert "## from the chart" in vm_args(HELM, "name", NODE, None)
 
 
 def test_a_cookie_that_the_scripts_cannot_use_is_an_error_that_does_not_show_it() -> None:
     """It would be cut at the blank by one reader and not by the other."""
     with pytest.raises(ConfigurationError) as refusal:
-        rendering.vm_args('-setcookie "two words"', "sname", NODE, None)
+        vm_args('-setcookie "two words"', "sname", NODE, None)
     assert "two words" not in str(refusal.value)
 
 
@@ -94,18 +107,30 @@ def test_whatever_the_settings_accept_stays_on_its_line(text: str) -> None:
         except ConfigurationError:
             continue
         value = getattr(given_settings, variable.lower())
-        rendered = rendering.vm_args("", "name", f"a@{value}", value)
+        rendered = vm_args("", "name", f"a@{value}", value)
         assert rendered.splitlines()[-2:] == [f"-name a@{value}", f"-setcookie {value}"]
         assert not re.search(r"[\s\"'#\\]", value or "")
 
 
 @given(st.text(alphabet="-snamecookit\"'#\\ \t\n\r@x0", max_size=60))
 def test_whatever_vm_args_says_ours_is_what_the_scripts_find(text: str) -> None:
-    """The scripts' own grep finds our name and our cookie only; rendering twice changes nothing."""
-    rendered = rendering.vm_args(text, "sname", NODE, "ours")
-    found = [line for line in rendered.splitlines() if re.match(r"-(s?name|setcookie)(\s|$)", line)]
+    """The scripts' grep and the VM find our name and cookie only; rendering twice changes nothing.
+
+    A quote that hides where flags end is refused.
+    """
+    try:
+        rendered = vm_args(text, "sname", NODE, "ours")
+    except ConfigurationError:
+        assert {*"\"'\\"} & set(text)
+        return
+    found = [line for line in rendered.split("\n") if re.match(r"-(s?name|setcookie)(\s|$)", line)]
     assert found == [f"-sname {NODE}", "-setcookie ours"]
-    assert rendering.vm_args(rendered, "sname", NODE, "ours") == rendered
+    given_flags = [flag for flag in flags(words(rendered)) if flag.name in vm_args_module.OURS]
+    assert [(flag.name, *flag.texts) for flag in given_flags] == [
+        ("-sname", NODE),
+        ("-setcookie", "ours"),
+    ]
+    assert vm_args(rendered, "sname", NODE, "ours") == rendered
 
 
 MNESIA = '{mnesia, [{dir, "/data/M"}'
@@ -142,20 +167,20 @@ MNESIA = '{mnesia, [{dir, "/data/M"}'
 )
 def test_app_config_has_the_containers_folders_and_keeps_the_rest(text: str, expected: str) -> None:
     """Comments and strings that look like options are left alone; so is the user's own mnesia."""
-    assert rendering.app_config(text, "/data/M", "/logs") == expected
+    assert app_config(text, "/data/M", "/logs") == expected
 
 
 def test_app_config_rendered_twice_is_the_same() -> None:
     """Restarting is idempotent."""
-    once = rendering.app_config("[{kernel, []}].", "/data/M", "/logs")
-    assert rendering.app_config(once, "/data/M", "/logs") == once
+    once = app_config("[{kernel, []}].", "/data/M", "/logs")
+    assert app_config(once, "/data/M", "/logs") == once
 
 
 @pytest.mark.parametrize("text", ["", "% nothing", "{mnesia, []}.", "hello"])
 def test_an_app_config_that_is_no_list_is_an_error(text: str) -> None:
     """Erlang would refuse it, after a boot."""
     with pytest.raises(ConfigurationError, match="Erlang list"):
-        rendering.app_config(text, "/data/M", "/logs")
+        app_config(text, "/data/M", "/logs")
 
 
 @pytest.fixture
@@ -179,7 +204,7 @@ def render(places: Places, **environment: str) -> dict[str, str]:
     """Render once, and return what the server would read."""
     release = Release(places.release, "1", "1")
     files = rendering.render(release, places, settings.read(environment), NODE)
-    rendering.add_hosts(places)
+    add_hosts(places)
     rendering.write(release, places, files)
     return {entry.name: entry.read_text() for entry in Path(release.etc).iterdir()}
 
