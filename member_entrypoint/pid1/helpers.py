@@ -1,6 +1,7 @@
-"""The helper processes of PID 1: what takes time, or needs large libraries, is done by them.
+"""The helper processes of PID 1: they do what takes time or needs large libraries.
 
-They may block, fail or be killed at any moment; PID 1 starts them, watches them and ends them.
+A helper may block, fail or be killed at any moment; PID 1 starts it, watches it and ends it. Our
+own helpers do one of the tasks in `member_entrypoint.tasks`.
 """
 
 import os
@@ -8,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from member_entrypoint.errors import (
     ClusteringError,
@@ -19,13 +21,12 @@ from member_entrypoint.errors import (
     TryAgainError,
 )
 from member_entrypoint.log import Log
-from member_entrypoint.pid1 import init
-from member_entrypoint.pid1.supervisor import Ended, Supervisor
+from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Ended, Supervisor
 
-INTERNAL_ERROR = 70
-LONGEST_PAUSE = 60.0
+INTERNAL_ERROR = EntrypointError.status
+LONGEST_PAUSE = 60.0  # seconds before a helper that fails again is started again
 PARTITIONED = PartitionError.status
-# What our own helpers end with once they have said why.
+# The statuses of helpers of our own that have logged the reason.
 EXPLAINED = {
     error.status
     for error in (
@@ -43,10 +44,10 @@ class HelperFailedError(EntrypointError):
     """A helper ended badly; the status of the whole program is what it ended with."""
 
     def __init__(self, command: Sequence[str], ended: Ended) -> None:
-        """Take what was run and how it ended; the text is empty if the helper has said why."""
+        """Take what was run and how it ended; the text is empty if the helper has logged why."""
         ours = command[0] == sys.executable
         explained = ours and ended.code in EXPLAINED
-        name = " ".join(command[2 if ours else 0 :])
+        name = f"the helper {command[4]!r}" if ours else " ".join(command)
         super().__init__("" if explained else f"{name} failed: {ended.how}")
         self.status = ended.code if ended.code < 128 else INTERNAL_ERROR  # noqa: PLR2004
 
@@ -60,9 +61,10 @@ class StopRequestedError(EntrypointError):
     status = 0
 
 
-def worker(task: str, number: float) -> list[str]:
-    """Return the command of a helper of ours: a task of `worker`, and its number."""
-    return [sys.executable, "-I", "-m", "member_entrypoint.tasks", task, str(number)]
+def task(name: str, **arguments: object) -> list[str]:
+    """Return the command of a helper that does the task `name` with these arguments."""
+    words = [f"{key}={value}" for key, value in arguments.items()]
+    return [sys.executable, "-I", "-m", "member_entrypoint.tasks", name, *words]
 
 
 def run_helper(
@@ -73,10 +75,10 @@ def run_helper(
     capture: bool = False,
     grace: float = 0.0,
 ) -> str:
-    """Run a helper to its end, and return what it printed if that is to be captured.
+    """Run a helper to its end; with `capture`, return what it printed, else an empty string.
 
-    Raises `HelperFailedError` if it fails, `StopRequestedError` if a stop is asked for: at once, or
-    when it has ended after SIGTERM, for which it has `grace` seconds.
+    Raises `HelperFailedError` if it fails. Raises `StopRequestedError` if a stop is requested: at
+    once, or after the helper has had `grace` seconds to end by SIGTERM.
     """
     reading, writing = os.pipe() if capture else (-1, -1)
     helper = supervisor.spawn(command, environment, output=writing if capture else None)
@@ -86,7 +88,7 @@ def run_helper(
         event = supervisor.wait()
         if isinstance(event, Ended) and event.pid == helper:
             break
-        if event in init.STOP_SIGNALS:
+        if event in STOP_SIGNALS:
             deadline = time.monotonic() + grace
             if grace:
                 # Itself and what it runs now, but not what it starts to clean up after itself.
@@ -102,33 +104,40 @@ def run_helper(
         return file.read()
 
 
-def accompany(  # noqa: PLR0913 - what there is to say about a helper
+class Helper(NamedTuple):
+    """A helper that runs beside the server: its command, and what it does, in words."""
+
+    command: Sequence[str]
+    purpose: str
+
+
+def keep_helper(
     supervisor: Supervisor,
     log: Log,
     environment: Mapping[str, str],
-    command: Sequence[str],
-    purpose: str,
+    helper: Helper,
     *,
     pause: float = 0.0,
 ) -> None:
-    """Run a helper beside the server, which begins its work after `pause` seconds.
+    """Run a helper beside the server; it begins its work after `pause` seconds.
 
-    When it fails, another one takes its place; the server does not depend on it.
+    When it fails, it is started again; the server does not depend on it.
     """
     began = time.monotonic()
 
-    def again(ended: Ended) -> bool:
+    def start_again(ended: Ended) -> bool:
         if ended.code == PARTITIONED:
             return False
         if ended.status != 0:
             lived = time.monotonic() - began - pause
             longer = 0.0 if lived > LONGEST_PAUSE else min(max(1.0, 2 * pause), LONGEST_PAUSE)
-            text = f"what {purpose} has ended, starting it anew"
+            text = f"the helper that {helper.purpose} has ended, starting it again"
             log.warning(text, how=ended.how, after_seconds=longer)
-            accompany(supervisor, log, environment, command, purpose, pause=longer)
+            keep_helper(supervisor, log, environment, helper, pause=longer)
         return True
 
+    command = [*helper.command, f"pause={pause}"]
     try:
-        supervisor.spawn([*command, str(pause)], environment, on_end=again)
+        supervisor.spawn(command, environment, on_end=start_again)
     except EntrypointError as error:
-        log.error(f"nothing {purpose}: {error}")
+        log.error(f"no helper {helper.purpose}: {error}")

@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from member_entrypoint import state
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang.reach import flags_of, reach
 from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
-from member_entrypoint.pid1 import init
+from member_entrypoint.pid1.command import KILLED
 from member_entrypoint.pid1.helpers import (
     INTERNAL_ERROR,
     PARTITIONED,
+    Helper,
     HelperFailedError,
-    accompany,
-    worker,
+    keep_helper,
+    task,
 )
-from member_entrypoint.pid1.supervisor import Ended, Supervisor, signal_name
+from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Ended, Supervisor, signal_name
 
-TELL_AGAIN = 0.25
-STOPPING_TAKES = 10.0
-EPMD_PORT = "4369"
-START_ANEW = {error.status: error for error in (TryAgainError, PartitionError)}
+REPEAT_INTERVAL = 0.25  # seconds between two SIGTERMs to a VM that may drop them
+STOPPING_TAKES = 10.0  # seconds of STOP_TIMEOUT that leaving the cluster must not use up
+RESTARTED_FOR = {error.status: error for error in (TryAgainError, PartitionError)}
 
 
 class Service:
@@ -29,20 +30,17 @@ class Service:
     def __init__(
         self,
         supervisor: Supervisor,
-        mine: Member,
+        member: Member,
         vm: int,
         environment: Mapping[str, str],
-        companions: Sequence[tuple[Sequence[str], str]],
+        helpers: Sequence[Helper],
     ) -> None:
-        """Take over a VM that was just started.
-
-        `companions` are the commands of helpers to run while it serves, each with its purpose.
-        """
+        """Take over a VM that was just started; `helpers` run beside it while it serves."""
         self._supervisor = supervisor
-        self._mine = mine
+        self._member = member
         self._vm = vm
         self._environment = environment
-        self._companions = companions
+        self._helpers = helpers
         self._began = time.monotonic()
 
     def run(self, settle: Sequence[str]) -> int:
@@ -72,47 +70,46 @@ class Service:
                     return self._failed(HelperFailedError(settle, event), helper)
                 if event.pid == helper:
                     self._note(state.SERVING)
-                    self._accompany()
-            elif event in init.STOP_SIGNALS:
-                deadline = time.monotonic() + self._mine.settings.stop_timeout
-                if self._mine.settings.leave_cluster_on_stop:
+                    self._start_helpers()
+            elif event in STOP_SIGNALS:
+                deadline = time.monotonic() + self._member.settings.stop_timeout
+                if self._member.settings.leave_cluster_on_stop:
                     helper = self._leave(helper, deadline)
                 return self._stop(helper, signal_name(event), deadline)
             elif event == signal.SIGUSR1:
                 self._supervisor.send(signal.SIGUSR1, self._vm)
 
-    def _accompany(self) -> None:
-        """Start what runs beside a server that has settled."""
-        for command, purpose in self._companions:
-            accompany(self._supervisor, self._mine.log, self._environment, command, purpose)
+    def _start_helpers(self) -> None:
+        """Start the helpers of a server that has settled."""
+        for helper in self._helpers:
+            keep_helper(self._supervisor, self._member.log, self._environment, helper)
 
     def _note(self, word: str) -> None:
-        """Tell probes where the member is in its life; that it cannot be told stops nothing."""
-        options = self._mine.settings
-        epmd_port = self._environment.get("ERL_EPMD_PORT", "")
-        port = epmd_port if epmd_port.isdecimal() else EPMD_PORT
-        node = (self._mine.node, self._mine.release.carrier(), port)
+        """Tell probes where the member is in its life; a failure is logged and stops nothing."""
+        member, settings = self._member, self._member.settings
+        how = reach(flags_of(member.release, settings), settings)
+        node = (member.node, how.carrier, str(how.epmd_port))
         try:
-            state.note_processes(options.root, options.health_port, vm=self._vm, node=node)
-            state.write(self._mine.places.state_file, word)
+            state.note_processes(settings.root, settings.health_port, vm=self._vm, node=node)
+            state.note(settings.root, state.STATE_FILE, word)
         except OSError as error:
-            self._mine.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
+            member.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
 
     def _failed(self, error: HelperFailedError, helper: int) -> int:
-        """Stop a VM that did not become what it should be, unless that is because it ended."""
+        """Stop a VM whose start or join failed, unless the VM has already exited."""
         ended = self._supervisor.wait_for(self._vm, time.monotonic())
         if ended is not None:
             return self._ended_by_itself(ended, helper)
         if str(error):
-            self._mine.log.error(str(error))
+            self._member.log.error(str(error))
         if error.status == RemovedError.status:
             # Before its Mnesia makes it known again to the members that removed it.
             self._supervisor.send(signal.SIGKILL, self._vm)
         self._stop(helper, "the failure above")
-        if self._supervisor.is_asked_for(init.STOP_SIGNALS):
+        if self._supervisor.is_asked_for(STOP_SIGNALS):
             return 0
-        if error.status in START_ANEW:
-            raise START_ANEW[error.status]
+        if error.status in RESTARTED_FOR:
+            raise RESTARTED_FOR[error.status]
         return ClusteringError.status if error.status == RemovedError.status else error.status
 
     def _leave(self, helper: int, deadline: float) -> int:
@@ -122,29 +119,29 @@ class Service:
         not leave is said by the helper, and keeps nobody from stopping it.
         """
         self._note(state.STOPPING)
-        timeout = self._mine.settings.stop_timeout
+        timeout = self._member.settings.stop_timeout
         until = deadline - min(STOPPING_TAKES, timeout / 2)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
-        leaving = self._supervisor.spawn(worker("leave", until), self._environment)
+        leaving = self._supervisor.spawn(task("leave", deadline=until), self._environment)
         if self._supervisor.wait_for(leaving, until) is None:
-            self._mine.log.warning("leaving the cluster takes too long, stopping all the same")
+            self._member.log.warning("leaving the cluster takes too long, stopping all the same")
         return leaving
 
     def _stop(self, helper: int | None, asked_by: str, deadline: float | None = None) -> int:
         """Stop the VM and all that it leaves behind within STOP_TIMEOUT; return the status."""
         self._note(state.STOPPING)
-        timeout = self._mine.settings.stop_timeout
+        timeout = self._member.settings.stop_timeout
         if deadline is None:
             deadline = time.monotonic() + timeout
         heard = self._can_hear()
         self._supervisor.send(signal.SIGTERM, self._vm)
         if helper is not None:
             self._supervisor.send(signal.SIGKILL, helper, group=True)
-        self._mine.log.info("stopping MongooseIM", asked_by=asked_by, node=self._mine.node)
+        self._member.log.info("stopping MongooseIM", asked_by=asked_by, node=self._member.node)
         self._supervisor.prepare_to_end()
         ended = None
         while ended is None and time.monotonic() < deadline:
-            pause = timeout if heard else TELL_AGAIN
+            pause = timeout if heard else REPEAT_INTERVAL
             ended = self._supervisor.wait_for(self._vm, min(deadline, time.monotonic() + pause))
             if not heard:
                 heard = self._can_hear()
@@ -152,10 +149,10 @@ class Service:
         self._supervisor.end_all(deadline)
         status = 0
         if ended is None:
-            status = init.KILLED
+            status = KILLED
             ended = self._supervisor.wait_for(self._vm, deadline)
             text = "MongooseIM did not stop within STOP_TIMEOUT and was killed"
-            self._mine.log.error(text, seconds=timeout)
+            self._member.log.error(text, seconds=timeout)
         self._last_line(ended, asked_by)
         return status
 
@@ -166,12 +163,12 @@ class Service:
         and the process `erl_signal_server` that they tell is not. It is, when the server writes
         its status file.
         """
-        return bool(self._mine.release.status())
+        return bool(self._member.release.status())
 
     def _give_up(self, helper: int | None, error: Exception) -> None:
         """Stop the VM after an error of our own; kill it if even that fails."""
         try:
-            self._mine.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
+            self._member.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
             self._stop(helper, "an error")
         except Exception:  # noqa: BLE001 - as above
             self._supervisor.send(signal.SIGKILL, self._vm)
@@ -179,14 +176,14 @@ class Service:
     def _ended_by_itself(self, ended: Ended, helper: int) -> int:
         self._note(state.STOPPING)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
-        self._supervisor.end_all(time.monotonic() + self._mine.settings.stop_timeout)
+        self._supervisor.end_all(time.monotonic() + self._member.settings.stop_timeout)
         self._last_line(ended, "nobody")
         return ended.code
 
     def _last_line(self, ended: Ended | None, asked_by: str) -> None:
-        self._mine.log.info(
+        self._member.log.info(
             "MongooseIM ended",
-            node=self._mine.node,
+            node=self._member.node,
             how=ended.how if ended else "not at all, it could not be killed",
             asked_by=asked_by,
             after_seconds=round(time.monotonic() - self._began, 1),

@@ -8,7 +8,6 @@ joining) is done by helper *processes*, which it spawns, watches and ends like a
 
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +15,21 @@ from enum import Enum
 from typing import NamedTuple
 
 from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
+from member_entrypoint.pid1.spawning import (
+    become_subreaper,
+    find_program,
+    hand_over_terminal,
+    keep_only_standard_streams,
+)
 
 ALL_SIGNALS = frozenset(signal.valid_signals())
 CATCHABLE = ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 TERMINAL_STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
-PR_SET_CHILD_SUBREAPER = 36
-AFTER_KILL = 0.8
-LOOK_AGAIN = 0.1
-KILL_AGAIN = 0.02
-REAP_AT_ONCE = 500
+AFTER_KILL = 0.8  # seconds that killed processes may take to go
+CHECK_INTERVAL = 0.1  # seconds between two looks for processes that are not our children
+KILL_INTERVAL = 0.02  # seconds between two rounds of SIGKILL
+LARGEST_REAP = 500  # children, before signals are looked at again
 
 
 class Children(Enum):
@@ -62,9 +67,9 @@ class Supervisor:
         """Block all signals, close inherited descriptors, adopt orphans where we are not PID 1."""
         signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _only_standard_streams()
+        keep_only_standard_streams()
         if os.getpid() != 1:
-            _become_subreaper()
+            become_subreaper()
         self.passed_over: set[int] = set()
         self._ours: set[int] = set()
         self._ended: deque[Ended] = deque()
@@ -89,7 +94,7 @@ class Supervisor:
         waited for. Raises `CommandNotFoundError` or `CommandNotRunnableError`.
         """
         path = find_program(command[0], environment.get("PATH", os.defpath))
-        actions = _hand_over_terminal() if terminal else []
+        actions = hand_over_terminal() if terminal else []
         if output is not None:
             actions = [*actions, (os.POSIX_SPAWN_DUP2, output, 1)]
         try:
@@ -185,7 +190,7 @@ class Supervisor:
                 return
             if now >= deadline:
                 self._kill_all()
-                pause = KILL_AGAIN
+                pause = KILL_INTERVAL
             else:
                 # Parents first: a script must not go on to its next command when this one dies.
                 left = _descendants()
@@ -197,7 +202,7 @@ class Supervisor:
                         _send(signal.SIGCONT, process[0])
                 if left and others.issuperset(left):
                     return
-                pause = min(LOOK_AGAIN, deadline - now)
+                pause = min(CHECK_INTERVAL, deadline - now)
             # One that is not our own child sends us no SIGCHLD when it ends: look again.
             came = _next_signal(now + pause)
             if came is not None:
@@ -216,7 +221,7 @@ class Supervisor:
 
     def _reap(self) -> "Children":
         """Collect children that have ended, and tell whether there are more."""
-        for _ in range(REAP_AT_ONCE):
+        for _ in range(LARGEST_REAP):
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
@@ -232,8 +237,8 @@ class Supervisor:
 def _next_signal(deadline: float | None) -> int | None:
     """Sleep until a signal comes, and return its number; None for SIGCHLD or after `deadline`.
 
-    The kernel gives the lowest number first, so that a storm of SIGCHLD would hold back all above
-    it: they are taken before it counts.
+    The kernel gives the lowest number first, so a storm of SIGCHLD would hold back all signals
+    above it: those are taken first.
     """
     if deadline is None:
         number = signal.sigwaitinfo(CATCHABLE).si_signo
@@ -261,31 +266,11 @@ def _send(number: int, pid: int, *, group: bool = False) -> bool:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal (`SIGTERM`); real-time signals have but a number."""
+    """Return the name of a signal (`SIGTERM`); real-time signals have only a number."""
     try:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
-
-
-def find_program(name: str, path: str) -> str:
-    """Return the path of a program, as a shell finds it.
-
-    Raises `CommandNotFoundError` or, where there is a file but none that can be run,
-    `CommandNotRunnableError`.
-    """
-    found = False
-    for folder in [""] if "/" in name else path.split(os.pathsep):
-        candidate = os.path.join(folder, name)
-        if os.path.isfile(candidate):
-            if os.access(candidate, os.X_OK):
-                return candidate
-            found = True
-        elif "/" in name and os.path.isdir(candidate):
-            raise CommandNotRunnableError(f"{name}: is a directory")
-    if found:
-        raise CommandNotRunnableError(f"{name}: no permission to run it")
-    raise CommandNotFoundError(f"{name}: command not found")
 
 
 def _descendants() -> list[tuple[int, float]]:
@@ -299,55 +284,3 @@ def _descendants() -> list[tuple[int, float]]:
         except psutil.Error:
             continue
     return found
-
-
-def _hand_over_terminal() -> list[tuple[object, ...]]:
-    """Let go of the terminal on standard input; return what makes it the next session's.
-
-    A session leader that opens a terminal which no session has gets it as its controlling
-    terminal (tty_ioctl(4)). Letting go sends SIGHUP and SIGCONT to ourselves: nobody asked for
-    them, and they are taken out here.
-    """
-    if not os.isatty(0):
-        return []
-    import fcntl  # only with a terminal
-    import termios
-
-    terminal = "/proc/self/fd/0"
-    try:
-        os.close(os.open(terminal, os.O_RDWR | os.O_NOCTTY))
-        if os.getsid(0) == os.getpid():
-            asked_for = signal.sigpending()
-            fcntl.ioctl(0, termios.TIOCNOTTY)
-            while signal.sigtimedwait({signal.SIGHUP, signal.SIGCONT} - asked_for, 0):
-                pass
-    except OSError:
-        return []
-    return [
-        (os.POSIX_SPAWN_OPEN, 3, terminal, os.O_RDWR, 0),
-        (os.POSIX_SPAWN_CLOSE, 3),
-    ]
-
-
-def _only_standard_streams() -> None:
-    """Have descriptors 0, 1 and 2 open, and no other that somebody left us."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:  # noqa: PLR2004
-            try:
-                os.close(int(name))
-            except OSError:
-                continue
-    for wanted in (0, 1, 2):
-        try:
-            os.fstat(wanted)
-        except OSError:
-            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # noqa: FBT003
-
-
-def _become_subreaper() -> None:
-    """Have the orphans among our descendants given to us and not to PID 1 (prctl(2))."""
-    import ctypes  # PID 1 needs none of this
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        sys.stderr.write("cannot become a child subreaper; orphans will not be reaped\n")

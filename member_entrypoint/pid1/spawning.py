@@ -1,0 +1,81 @@
+"""What the supervisor needs to start programs cleanly: the path, the terminal, the descriptors."""
+
+import os
+import signal
+import sys
+
+from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def find_program(name: str, path: str) -> str:
+    """Return the path of a program, as a shell finds it.
+
+    Raises `CommandNotFoundError` or, where there is a file but none that can be run,
+    `CommandNotRunnableError`.
+    """
+    found = False
+    for folder in [""] if "/" in name else path.split(os.pathsep):
+        candidate = os.path.join(folder, name)
+        if os.path.isfile(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            found = True
+        elif "/" in name and os.path.isdir(candidate):
+            raise CommandNotRunnableError(f"{name}: is a directory")
+    if found:
+        raise CommandNotRunnableError(f"{name}: no permission to run it")
+    raise CommandNotFoundError(f"{name}: command not found")
+
+
+def hand_over_terminal() -> list[tuple[object, ...]]:
+    """Let go of the terminal on standard input; return what makes it the next session's.
+
+    A session leader that opens a terminal which no session has gets it as its controlling
+    terminal (tty_ioctl(4)). Letting go sends SIGHUP and SIGCONT to ourselves: nobody asked for
+    them, and they are taken out here.
+    """
+    if not os.isatty(0):
+        return []
+    import fcntl  # only with a terminal
+    import termios
+
+    terminal = "/proc/self/fd/0"
+    try:
+        os.close(os.open(terminal, os.O_RDWR | os.O_NOCTTY))
+        if os.getsid(0) == os.getpid():
+            asked_for = signal.sigpending()
+            fcntl.ioctl(0, termios.TIOCNOTTY)
+            while signal.sigtimedwait({signal.SIGHUP, signal.SIGCONT} - asked_for, 0):
+                pass
+    except OSError:
+        return []
+    return [
+        (os.POSIX_SPAWN_OPEN, 3, terminal, os.O_RDWR, 0),
+        (os.POSIX_SPAWN_CLOSE, 3),
+    ]
+
+
+def keep_only_standard_streams() -> None:
+    """Have descriptors 0, 1 and 2 open, and no other that somebody left us."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:  # noqa: PLR2004
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
+    for wanted in (0, 1, 2):
+        try:
+            os.fstat(wanted)
+        except OSError:
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # noqa: FBT003
+
+
+def become_subreaper() -> None:
+    """Have the orphans among our descendants given to us and not to PID 1 (prctl(2))."""
+    import ctypes  # PID 1 needs none of this
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        sys.stderr.write("cannot become a child subreaper; orphans will not be reaped\n")
