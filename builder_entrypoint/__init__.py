@@ -1,3 +1,5 @@
 """`/build.sh` of the MongooseIM builder image: from any commit to a tarball that can be trusted."""
 
-VERSION = "0.1.0"
+from member_entrypoint import VERSION
+
+__all__ = ["VERSION"]

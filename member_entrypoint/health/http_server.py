@@ -9,14 +9,14 @@ import os
 import re
 import selectors
 import socket
-import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from member_entrypoint import settings, state
+from member_entrypoint import state
 from member_entrypoint.health import probe
 from member_entrypoint.log import Log
+from member_entrypoint.settings import Settings, log_as
 
 MOST_CLIENTS = 64
 CLIENT_TIMEOUT = 5.0
@@ -220,17 +220,10 @@ def listen(port: int, log: Log) -> socket.socket:
             return found
 
 
-def main() -> int:
-    """Answer, after the pause (seconds) that is our argument."""
-    time.sleep(float(sys.argv[1]))
-    options = settings.read(settings.environment())
-    if options.health_http_port is None:
-        return 0
-    listener = listen(options.health_http_port, Log(options.log_format, options.log_level))
+def run(settings: Settings) -> None:
+    """Answer probes on HEALTH_HTTP_PORT until this process is ended."""
+    if settings.health_http_port is None:
+        return
+    listener = listen(settings.health_http_port, log_as(settings))
     node = Node()
-    serve(listener, lambda path: answer(path, options.root, node.whats_wrong))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    serve(listener, lambda path: answer(path, settings.root, node.whats_wrong))

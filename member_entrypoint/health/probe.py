@@ -13,9 +13,8 @@ import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import struct
-import sys
 
-from member_entrypoint import state
+from member_entrypoint import environment, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +32,16 @@ NLM_F_REQUEST_DUMP = 0x301
 TCP_LISTEN = 10
 
 
-def main() -> int:
-    """Answer the question of a probe; return 0 for yes, 1 for no."""
-    # The interpreter starts with all signals blocked, as PID 1 needs them; this is not PID 1.
+def main(question: list[str]) -> int:
+    """Answer the question of a probe, `live` or `ready`; return 0 for yes, 1 for no."""
+    # In the images the interpreter starts with all signals blocked, as PID 1 needs them; this is
+    # not PID 1.
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    question = sys.argv[2:]
     if len(question) != 1 or question[0] not in QUESTIONS:
         _say(2, f"health is asked {' '.join(question)!r}; allowed: health live, health ready")
         return WRONG_ARGUMENTS
-    _, *answers = examine(os.environ.get("ENTRYPOINT_ROOT") or "/")
+    _, *answers = examine(environment.root(environment.variables()))
     why_not = answers[QUESTIONS.index(question[0])]
     _say(1, why_not or question[0])
     return 1 if why_not else 0

@@ -186,7 +186,7 @@ def test_standard_output_can_be_opened_by_the_user(member_image: str) -> None:
     """As a server does that is told to log to /dev/stdout."""
     program = (
         "from member_entrypoint import release, users; places = release.Places('/');"
-        "users.become(users.of_the_image(places), {}, places);"
+        "users.drop_root(users.image_user(places), {}, places);"
         "open('/dev/stdout', 'w').write('said')"
     )
     command = ("--entrypoint=python3", member_image, "-I", "-c", program)

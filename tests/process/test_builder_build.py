@@ -10,6 +10,8 @@ import tarfile
 import pytest
 from builder_tools import LINE, Repository, Workshop, content
 
+from builder_entrypoint import VERSION
+
 
 def test_a_build_prints_the_contract_lines_and_makes_a_tarball(
     workshop: Workshop, repository: Repository
@@ -163,7 +165,7 @@ def test_checksum_and_description_belong_to_the_tarball(
         "tarball": tarball.name,
         "size": tarball.stat().st_size,
         "sha256": digest,
-        "builder_version": "0.1.0",
+        "builder_version": VERSION,
     }
 
 

@@ -42,7 +42,6 @@ PLAIN = Program(MEMBER, Mode.SUBREAPER)
 FAR = "600"
 LOOPBACK = "127.0.0.1"
 TARGET = new_address()
-EPMD_PORT = 4369
 FIRST_SECONDS = 0.5
 
 
@@ -56,6 +55,7 @@ class Host:
         self.registered = True
         self._node = socket.create_server((LOOPBACK, 0))
         self._epmd = socket.create_server((LOOPBACK, 0))
+        self.epmd_port: int = self._epmd.getsockname()[1]
         self._threads = [
             threading.Thread(target=serve, args=(self._node, lambda one: one.recv(100))),
             threading.Thread(target=serve, args=(self._epmd, self._as_epmd)),
@@ -72,7 +72,7 @@ class Host:
         """Return the environment of a member on this host."""
         ports = {
             "HEALTH_PORT": str(self.listener.getsockname()[1]),
-            "ERL_EPMD_PORT": str(self._epmd.getsockname()[1]),
+            "ERL_EPMD_PORT": str(self.epmd_port),
         }
         return self.release.environment(vm, **ports, STOP_TIMEOUT=FAR, **variables)
 
@@ -321,11 +321,8 @@ def test_a_probe_imports_next_to_nothing(machine: Machine) -> None:
     words = machine.run(PLAIN, command)[1].split()
     assert "member_entrypoint.health.probe" in words
     ours = {word for word in words if word.startswith("member_entrypoint.")}
-    assert ours == {
-        "member_entrypoint.health",
-        "member_entrypoint.health.probe",
-        "member_entrypoint.state",
-    }
+    parts = ("__main__", "environment", "files", "files.whole", "health", "health.probe", "state")
+    assert ours == {f"member_entrypoint.{part}" for part in parts}
     heavy = {"collections", "typing", "socket", "signal", "structlog", "psutil", "dns"}
     assert not heavy & set(words)
 
@@ -382,9 +379,7 @@ def vm(running: Running) -> int:
 
 def helper(running: Running) -> int:
     """Return the pid of the process that answers over HTTP, once there is one."""
-    return eventually(
-        lambda: running.child_that_runs("member_entrypoint.health.http_server"), "somebody answers"
-    )
+    return eventually(lambda: running.child_that_runs("answer-probes"), "somebody answers")
 
 
 def test_http_answers_from_the_waiting_to_the_end(machine: Machine, host: Host, web: Http) -> None:
@@ -522,7 +517,7 @@ def test_http_goes_on_when_the_vm_is_started_anew(machine: Machine, host: Host, 
     """
     root = host.release.root
     (root / "etc/hosts").write_text(f"127.0.0.1 chat-2\n{TARGET} chat-1\n")
-    with socket.create_server((TARGET, EPMD_PORT)) as epmd:
+    with socket.create_server((TARGET, host.epmd_port)) as epmd:
         names = b"\0\0\x11\x11name mongooseim at port 1\n"
 
         def answer(connection: socket.socket) -> None:

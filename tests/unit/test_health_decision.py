@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from member_entrypoint import state
+from member_entrypoint import settings, state
+from member_entrypoint.erlang.reach import flags_of, reach
 from member_entrypoint.health import http_server, probe
 from member_entrypoint.log import Log
-from member_entrypoint.release.active import Places, Release
+from member_entrypoint.places import Places
+from member_entrypoint.release.active import Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,25 +211,27 @@ def test_how_a_node_is_reached(tmp_path: Path, flags: str, carrier: str) -> None
     for name in ("vm.args", "vm.dist.args"):
         Path(tmp_path, "etc").mkdir(exist_ok=True)
         Path(tmp_path, "etc", name).write_text(f"{flags}\n")
-        assert Release(str(tmp_path), "1", "1").carrier() == carrier
+        release = Release(str(tmp_path), "1", "1")
+        wanted = settings.read({})
+        assert reach(flags_of(release, wanted), wanted).carrier == carrier
         Path(tmp_path, "etc", name).unlink()
 
 
 def test_a_life_begins_without_the_notes_of_another(tmp_path: Path) -> None:
     """And everybody may read them, whatever the umask."""
-    places = Places(str(tmp_path))
-    Path(places.run).mkdir(parents=True)
-    for path in (places.state_file, places.partition_file, places.left_file):
-        Path(path).write_text("old")
+    Path(Places(str(tmp_path)).run).mkdir(parents=True)
+    for name in (state.STATE_FILE, state.PARTITION_FILE, state.LEFT_FILE):
+        Path(tmp_path, name).write_text("old")
     before = os.umask(0o077)
     try:
         state.begin(str(tmp_path), 5222)
     finally:
         os.umask(before)
-    assert state.read(places.state_file) == WAITING
-    assert Path(places.state_file).stat().st_mode & 0o777 == 0o644
-    assert not Path(places.partition_file).exists()
-    assert not Path(places.left_file).exists()
+    path = tmp_path / state.STATE_FILE
+    assert state.read(str(path)) == WAITING
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert not (tmp_path / state.PARTITION_FILE).exists()
+    assert not (tmp_path / state.LEFT_FILE).exists()
     assert probe.examine(str(tmp_path)) == (WAITING, "", probe.why_not_ready(WAITING))
 
 

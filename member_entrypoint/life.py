@@ -1,0 +1,206 @@
+"""PID 1 of the member image: the whole life of a member, in order."""
+
+import os
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from member_entrypoint import environment as process_environment
+from member_entrypoint import settings, state
+from member_entrypoint.cluster import facts, member
+from member_entrypoint.cluster.decision import Plan, decide, waits_before_start
+from member_entrypoint.cluster.facts import has_schema, other_nodes_on_disk
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.errors import (
+    ClusteringError,
+    ConfigurationError,
+    EntrypointError,
+    PartitionError,
+    TryAgainError,
+)
+from member_entrypoint.files import users
+from member_entrypoint.network import hosts_file
+from member_entrypoint.pid1 import command
+from member_entrypoint.pid1.helpers import (
+    STOPPED_EARLY,
+    Helper,
+    StopRequestedError,
+    keep_helper,
+    run_helper,
+    task,
+)
+from member_entrypoint.pid1.service import Service
+from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Supervisor
+from member_entrypoint.places import Places
+from member_entrypoint.release import rendering, sources
+from member_entrypoint.release.active import OF_THE_IMAGE
+
+SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
+LEAVE = ["leave"]
+NEED_THE_NODE = ("mongooseim", "mongooseimctl")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the server, or the command in `arguments` instead; return the exit status."""
+    supervisor = Supervisor()
+    environment = process_environment.variables()
+    try:
+        if list(arguments) == LEAVE:
+            return leave_cluster(supervisor, environment)
+        if arguments:
+            return run_command(supervisor, arguments, environment)
+        return run_server(supervisor, environment)
+    except EntrypointError as error:
+        log = settings.log_of(environment, descriptor=2)
+        for line in str(error).splitlines():
+            (log.error if error.status else log.info)(line)
+        return error.status
+
+
+def leave_cluster(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:
+    """Have the member of this container leave its cluster, as the user that it runs as."""
+    chosen = settings.read(environment)
+    places = Places(chosen.root)
+    user = users.member_user(places)
+    if user and users.may_switch_to(user):
+        users.drop_root(user, environment, places)
+    leave = task("leave", deadline=time.monotonic() + chosen.stop_timeout)
+    return run_command(supervisor, leave, environment)
+
+
+def run_command(
+    supervisor: Supervisor, words: Sequence[str], environment: MutableMapping[str, str]
+) -> int:
+    """Run a command instead of the server; the release's own commands find it configured."""
+    chosen = settings.read(environment)
+    if os.path.basename(words[0]) in NEED_THE_NODE:
+        prepare(supervisor, environment, with_role=False)
+    return command.run(supervisor, words, environment, chosen.stop_timeout)
+
+
+def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:
+    """Run the server; start it again after a failure that a restart fixes."""
+    chosen = settings.read(environment)
+    begin_notes(chosen)
+    try:
+        this, files = prepare(supervisor, environment, with_role=True)
+        deadline = time.monotonic() + chosen.join_timeout
+        restarts = 0
+        while True:
+            if chosen.health_http_port is not None:
+                probes = Helper(task("answer-probes"), "answers probes over HTTP")
+                keep_helper(supervisor, this.log, environment, probes)
+            try:
+                return live(supervisor, this, environment, deadline, restarts)
+            except PartitionError:
+                restarts += 1
+                deadline = time.monotonic() + chosen.join_timeout
+            except TryAgainError:
+                if time.monotonic() >= deadline:
+                    raise ClusteringError(
+                        f"Failed clustering {this.node} with {this.role.target}: tried for "
+                        f"JOIN_TIMEOUT ({chosen.join_timeout:g} s); the reasons stand above"
+                    ) from None
+                this.log.info("starting MongooseIM anew, to join from there", node=this.node)
+            begin_notes(chosen)
+            rendering.write(this.release, this.places, files)
+    except EntrypointError:
+        supervisor.end_all(time.monotonic())
+        raise
+
+
+def begin_notes(chosen: settings.Settings) -> None:
+    """Note for probes that a life begins; remove earlier notes. Raises `ConfigurationError`."""
+    try:
+        state.begin(chosen.root, chosen.health_port)
+    except OSError as error:
+        raise sources.unusable(str(error.filename), "written", error) from None
+
+
+def live(
+    supervisor: Supervisor,
+    this: Member,
+    environment: Mapping[str, str],
+    deadline: float,
+    restarts: int,
+) -> int:
+    """Look, start the VM, serve, stop; return the exit status.
+
+    `deadline` (an instant of `time.monotonic`) is that of JOIN_TIMEOUT; `restarts` is how often the
+    VM was restarted after a partition.
+    """
+    chosen = this.settings
+    plan = decide(facts.read_facts(this))
+    if chosen.wait_for or chosen.discovery_file or waits_before_start(plan):
+        run_helper(supervisor, task("look", deadline=deadline), environment)
+    if chosen.bootstrap_enabled:
+        bootstrap = [this.release.control_script, "bootstrap"]
+        run_helper(supervisor, bootstrap, environment, grace=chosen.stop_timeout)
+    if supervisor.is_asked_for(STOP_SIGNALS):
+        raise StopRequestedError(STOPPED_EARLY)
+    vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)
+    helpers = []
+    if chosen.discovery_file:
+        helpers.append(Helper(task("discover"), f"keeps {chosen.discovery_file}"))
+    if plan is not Plan.ALONE:
+        helpers.append(Helper(task("watch", restarts=restarts), "watches for partitions"))
+    service = Service(supervisor, this, vm, environment, helpers)
+    return service.run(task("settle", deadline=deadline))
+
+
+def prepare(
+    supervisor: Supervisor, environment: MutableMapping[str, str], *, with_role: bool
+) -> tuple[Member, dict[str, bytes]]:
+    """Derive who this node is; write the configuration that its release will read.
+
+    Root reads the sources, and drops root before it writes; `environment` is then that of the other
+    user. Returns the member and the content of these files, by name.
+    """
+
+    def full_name(host: str, places: Places) -> str | None:
+        known = member.known_full_name(host, places)
+        ask = task("full-name", host=host)
+        return known or run_helper(supervisor, ask, environment, capture=True).strip() or None
+
+    places = Places(settings.read(environment).root)
+    if os.path.exists(places.tarball) or places.release_name not in {"", OF_THE_IMAGE}:
+        run_helper(supervisor, task("choose-release"), environment)
+    this = member.describe(environment, full_name, with_role=with_role)
+    if with_role:
+        refuse_data_of_another_node(this)
+    files = rendering.render(this.release, this.places, this.settings, this.node)
+    hosts_file.add_hosts(places)
+    drop_root(supervisor, environment, places)
+    if with_role:
+        users.check_data_writable(places, this.node)
+    rendering.write(this.release, places, files)
+    return this, files
+
+
+def drop_root(
+    supervisor: Supervisor, environment: MutableMapping[str, str], places: Places
+) -> None:
+    """Switch from root to the image's user, if permitted; that user owns the folders then."""
+    user = users.image_user(places)
+    if user is None or not users.may_switch_to(user):
+        return
+    for _ in users.change_owner((places.data, places.log, places.run), user):
+        if supervisor.is_asked_for(STOP_SIGNALS):
+            raise StopRequestedError(STOPPED_EARLY)
+    users.drop_root(user, environment, places)
+
+
+def refuse_data_of_another_node(this: Member) -> None:
+    """Refuse to start empty beside the data of another node name, unless told to.
+
+    This is how a changed host name shows. Raises `ConfigurationError` that names both.
+    """
+    if this.settings.node_renamed != "refuse" or has_schema(this.places, this.node):
+        return
+    others = other_nodes_on_disk(this.places)
+    if others:
+        raise ConfigurationError(
+            f"this node is {this.node}, but the volume {this.places.data} has the data of "
+            f"{', '.join(others)}; give the container its old host name, or set NODE_NAME and "
+            "NODE_HOST, or give it another volume, or set NODE_RENAMED=start-empty to start "
+            "without these data"
+        )
