@@ -24,20 +24,6 @@ ANEW = "is damaged, making it anew"
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    """Provide a place to build in."""
-    made = Workshop(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def repository(workshop: Workshop) -> Repository:
-    """Provide a repository that builds."""
-    return workshop.repository()
-
-
-@pytest.fixture
 def server(repository: Repository) -> Iterator[GitServer]:
     """Serve the repository over http, to everybody."""
     with serving(GitServer(repository.folder.parent)) as made:
