@@ -1,6 +1,18 @@
 """What the tests with real processes share."""
 
 from builder_fixtures import repository, workshop
+from health_fixtures import host, probe, web
 from init_fixtures import init, machine, member, python, release
 
-__all__ = ["init", "machine", "member", "python", "release", "repository", "workshop"]
+__all__ = [
+    "host",
+    "init",
+    "machine",
+    "member",
+    "probe",
+    "python",
+    "release",
+    "repository",
+    "web",
+    "workshop",
+]
