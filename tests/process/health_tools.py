@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-import struct
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from epmd_server import NOT_REGISTERED, answering, epmd_that_knows, hang_up_after
 from loopback import free_port, new_address
 from processes import DEADLINE, HELPERS, MEMBER, Machine, Mode, Program, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from processes import Running
     from releases import FakeRelease
 
@@ -33,25 +30,23 @@ class Host:
         self.release = release
         self.listener = socket.create_server((LOOPBACK, 0))
         self.registered = True
-        self._node = socket.create_server((LOOPBACK, 0))
-        self._epmd = socket.create_server((LOOPBACK, 0))
-        self._threads = [
-            threading.Thread(target=serve, args=(self._node, lambda one: one.recv(100))),
-            threading.Thread(target=serve, args=(self._epmd, self._as_epmd)),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._servers = contextlib.ExitStack()
+        node_port = self._servers.enter_context(answering(hang_up_after))
+        self._known = epmd_that_knows(node_port)
+        self._epmd_port = self._servers.enter_context(answering(self._as_epmd))
 
     def _as_epmd(self, connection: socket.socket) -> None:
-        connection.recv(100)
-        port = self._node.getsockname()[1]
-        connection.sendall(registration(port) if self.registered else b"w\x01")
+        if self.registered:
+            self._known(connection)
+        else:
+            connection.recv(100)
+            connection.sendall(NOT_REGISTERED)
 
     def environment(self, vm: str = "", **variables: str) -> dict[str, str]:
         """Return the environment of a member on this host."""
         ports = {
             "HEALTH_PORT": str(self.listener.getsockname()[1]),
-            "ERL_EPMD_PORT": str(self._epmd.getsockname()[1]),
+            "ERL_EPMD_PORT": str(self._epmd_port),
         }
         return self.release.environment(vm, **ports, STOP_TIMEOUT=FAR, **variables)
 
@@ -63,26 +58,8 @@ class Host:
 
     def close(self) -> None:
         """Close all ports."""
-        for server in (self._node, self._epmd):
-            server.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for server in (self._node, self._epmd, self.listener):
-            server.close()
-
-
-def registration(port: int) -> bytes:
-    """Return what an epmd says of the node `mongooseim`: PORT2_RESP."""
-    return struct.pack(">BBHBBHHH", 119, 0, port, 77, 0, 6, 5, 10) + b"mongooseim\0\0"
-
-
-def serve(server: socket.socket, answer: Callable[[socket.socket], object]) -> None:
-    """Answer whoever connects, until the server is shut down."""
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = server.accept()
-            with connection:
-                answer(connection)
+        self._servers.close()
+        self.listener.close()
 
 
 class Probe:

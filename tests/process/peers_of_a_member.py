@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dns import rcode
 from dns_server import serving
+from epmd_server import EPMD_PORT
 from loopback import new_address
-from misbehaving_node import EPMD_PORT, Manners, Node, running
+from misbehaving_node import Manners, Node, running
 from releases import HOST, NODE, PRIMARY, FakeRelease
 
 from member_entrypoint.cluster import joining, peers

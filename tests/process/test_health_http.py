@@ -7,10 +7,10 @@ import os
 import re
 import signal
 import socket
-import threading
 import time
 
 import pytest
+from epmd_server import EPMD_PORT, answering, epmd_that_knows
 from health_tools import (
     LOOPBACK,
     PLAIN,
@@ -19,8 +19,6 @@ from health_tools import (
     Http,
     Probe,
     helper,
-    registration,
-    serve,
     serving,
     vm,
 )
@@ -29,7 +27,6 @@ from processes import DEADLINE, Machine, children_of, eventually, status_of
 from member_entrypoint import state
 from member_entrypoint.health import http_server
 
-EPMD_PORT = 4369
 FIRST_SECONDS = 0.5
 
 
@@ -168,36 +165,24 @@ def test_http_goes_on_when_the_vm_is_started_anew(machine: Machine, host: Host, 
     """
     root = host.release.root
     (root / "etc/hosts").write_text(f"127.0.0.1 chat-2\n{TARGET} chat-1\n")
-    with socket.create_server((TARGET, EPMD_PORT)) as epmd:
-        names = b"\0\0\x11\x11name mongooseim at port 1\n"
-
-        def answer(connection: socket.socket) -> None:
-            asked = connection.recv(100)[2:3]
-            connection.sendall(names if asked == b"n" else registration(1))
-
-        thread = threading.Thread(target=serve, args=(epmd, answer))
-        thread.start()
+    with answering(epmd_that_knows(1), TARGET, EPMD_PORT):
         environment = host.environment(
             JOIN_CLUSTER="true",
             HEALTH_HTTP_PORT=str(web.port),
             FAKE_ERL="['mongooseim@chat-1']",
             FAKE_CTL="exit 1",
         )
-        try:
-            running = machine.start(PLAIN, environment=environment)
-            running.wait_for_output("vm is up")
-            web.eventually("/live", 200)
-            partition = root / state.PARTITION_FILE
-            partition.write_text("in the first life\n")
-            running.wait_for_output("starting MongooseIM anew, to join from there")
-            eventually(lambda: not partition.exists(), "the second life begins without it")
-            assert web.eventually("/ready", 503).body
-            assert web.ask("/live").status == 200
-            running.send(signal.SIGTERM)
-            assert running.wait() == 0
-        finally:
-            epmd.shutdown(socket.SHUT_RDWR)
-            thread.join()
+        running = machine.start(PLAIN, environment=environment)
+        running.wait_for_output("vm is up")
+        web.eventually("/live", 200)
+        partition = root / state.PARTITION_FILE
+        partition.write_text("in the first life\n")
+        running.wait_for_output("starting MongooseIM anew, to join from there")
+        eventually(lambda: not partition.exists(), "the second life begins without it")
+        assert web.eventually("/ready", 503).body
+        assert web.ask("/live").status == 200
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
 
 
 def test_http_costs_nothing_when_it_is_not_asked_for(

@@ -7,13 +7,12 @@ import fcntl
 import os
 import signal
 import socket
-import struct
-import threading
 import time
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from epmd_server import EPMD_PORT, answering, epmd_that_knows
 from loopback import new_address
 from processes import HELPERS, MEMBER, Machine, Mode, Program, alive, eventually, tool
 from releases import PRIMARY
@@ -30,7 +29,6 @@ FAR = "600"
 STOP_TIMEOUT = 1.0
 """One (seconds) that a test sees pass; without it, what is stopped here would never end."""
 LOOPBACK = new_address()
-EPMD_PORT = 4369
 
 
 def stop(running: Running) -> tuple[int, float]:
@@ -232,28 +230,10 @@ def test_server_stop_while_waiting_to_retry_is_prompt(
 def silent_node(release: FakeRelease) -> Iterator[FakeRelease]:
     """Provide a release whose primary is known to an epmd, takes connections, and never speaks."""
     (release.root / "etc/hosts").write_text(f"127.0.0.1 chat-2\n{LOOPBACK} chat-1\n")
-    with (
-        socket.create_server((LOOPBACK, EPMD_PORT)) as epmd,
-        socket.create_server((LOOPBACK, 0)) as node,
-    ):
-        line = f"name mongooseim at port {node.getsockname()[1]}\n"
-        thread = threading.Thread(target=be_epmd, args=(epmd, node.getsockname()[1], line))
-        thread.start()
-        yield release
-        epmd.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-def be_epmd(epmd: socket.socket, port: int, line: str) -> None:
-    """Answer NAMES_REQ (`n`) and PORT_PLEASE2_REQ (`z`) until the socket is shut down."""
-    where = struct.pack(">BBHBBHHH", 119, 0, port, 77, 0, 6, 5, 10) + b"mongooseim\0\0"
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = epmd.accept()
-            with connection:
-                question = connection.recv(100)
-                names = b"\0\0\x11\x11" + line.encode()
-                connection.sendall(where if question[2:3] == b"z" else names)
+    with socket.create_server((LOOPBACK, 0)) as node:
+        epmd = epmd_that_knows(node.getsockname()[1])
+        with answering(epmd, LOOPBACK, EPMD_PORT):
+            yield release
 
 
 def test_server_stop_while_asking_the_node_to_join_is_prompt(
