@@ -2,13 +2,14 @@
 
 from builder_fixtures import repository, workshop
 from health_fixtures import host, probe, web
-from init_fixtures import init, machine, member, python, release
+from init_fixtures import init, machine, member, places, python, release
 
 __all__ = [
     "host",
     "init",
     "machine",
     "member",
+    "places",
     "probe",
     "python",
     "release",
