@@ -8,7 +8,6 @@ import os
 import re
 import struct
 import subprocess
-import tarfile
 import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +17,7 @@ import pytest
 from console import one_at_a_time, run
 from containers import OWNER_LABEL, Cluster, Container, docker_result
 from sources import BRANCH, ENVIRONMENT, make_repository
+from tarballs import content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -233,20 +233,6 @@ def fetched(builder: Container, name: str, folder: Path) -> Path:
     return target
 
 
-def files(tarball: Path) -> dict[str, bytes]:
-    """Return the files in a tarball."""
-    with tarfile.open(tarball) as archive:
-        members = [member for member in archive if member.isfile()]
-        return {member.name: content(archive, member) for member in members}
-
-
-def content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """Return what is in a file of an archive."""
-    file = archive.extractfile(member)
-    assert file is not None
-    return file.read()
-
-
 def otp_version(builder: Container) -> str:
     """Return what the Erlang in the image says of itself."""
     question = (
@@ -287,10 +273,10 @@ def test_a_release_is_built_as_the_readme_says(
     }
     assert expected.items() <= described.items()
 
-    content = files(tarball)
-    assert "mongooseim/bin/mongooseim" in content
+    packed = content(tarball)
+    assert "mongooseim/bin/mongooseim" in packed
     version = f"sample-{BRANCH}-{address}\n{commit[:7]}\n"
-    assert content["mongooseim/version"].decode() == version
+    assert packed["mongooseim/version"].decode() == version
 
 
 def test_a_commit_goes_by_many_names(
@@ -308,11 +294,11 @@ def test_a_commit_goes_by_many_names(
     for asked, shown in names.items():
         name = ready(build(builder, "p", ADDRESSES["http"], asked))
         assert name.startswith(f"mongooseim-p-{shown}-2")
-        content = files(fetched(builder, name, tmp_path))
+        packed = content(fetched(builder, name, tmp_path))
         version = f"p-{asked}-{ADDRESSES['http']}\nv1\n"
-        assert content.pop("mongooseim/version").decode() == version
-        contents.append(content)
-    assert all(content == contents[0] for content in contents)
+        assert packed.pop("mongooseim/version").decode() == version
+        contents.append(packed)
+    assert all(packed == contents[0] for packed in contents)
 
 
 def test_without_the_key_there_is_no_release_over_ssh(builder: Container) -> None:
@@ -397,7 +383,7 @@ def test_a_release_built_twice_is_the_same_in_every_byte(
     second = site.builder(options=options, env={"TZ": "Pacific/Auckland"})
     name = ready(build(second, "sample", ADDRESSES["file"], BRANCH))
     tarball = fetched(second, name, tmp_path)
-    assert differing(files(sample_tarball), files(tarball)) == set()
+    assert differing(content(sample_tarball), content(tarball)) == set()
     assert sample_tarball.read_bytes() == tarball.read_bytes()
 
 
@@ -416,8 +402,8 @@ def test_what_differs_without_deterministic_is_where_it_was_compiled(
     first, second, elsewhere = tarballs
     assert first.read_bytes() == second.read_bytes()
     beam = "mongooseim/bin/mongooseim_toml.beam"
-    assert differing(files(first), files(elsewhere)) == {beam}
-    here, there = (chunks(files(tarball)[beam]) for tarball in (first, elsewhere))
+    assert differing(content(first), content(elsewhere)) == {beam}
+    here, there = (chunks(content(tarball)[beam]) for tarball in (first, elsewhere))
     assert differing(here, there) == {"CInf", "Dbgi"}  # compile_info, debug_info
     path = b"/mongooseim-builder-0/1/source/src/mongooseim_toml.erl"
     assert b"/tmp" + path in here["CInf"]

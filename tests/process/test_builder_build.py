@@ -8,7 +8,8 @@ import re
 import tarfile
 
 import pytest
-from builder_tools import LINE, Repository, Workshop, content
+from builder_tools import LINE, Repository, Workshop
+from tarballs import content
 
 
 def test_a_build_prints_the_contract_lines_and_makes_a_tarball(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from builder_tools import DEADLINE, RELEASE, Repository, Workshop, eventually, tool
+from builder_tools import DEADLINE, RELEASE, Repository, Workshop
+from processes import eventually, tool
 
 if TYPE_CHECKING:
     from pathlib import Path

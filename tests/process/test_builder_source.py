@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from builder_tools import GitServer, Repository, Workshop, content, eventually, serving, tool
+from builder_tools import GitServer, Repository, Workshop, serving
 from loopback import free_port
+from processes import eventually, tool
+from tarballs import content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,9 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from builder_tools import RELEASE, Repository, Workshop, content, read, tool
+from builder_tools import RELEASE, Repository, Workshop
+from processes import tool
+from tarballs import content, read
 
 if TYPE_CHECKING:
     from pathlib import Path
