@@ -1,6 +1,6 @@
 """What the tests with real processes share."""
 
-from builder_fixtures import repository, workshop
+from builder_fixtures import repository, server, workshop
 from health_fixtures import host, probe, web
 from init_fixtures import init, machine, member, places, python, release
 
@@ -14,6 +14,7 @@ __all__ = [
     "python",
     "release",
     "repository",
+    "server",
     "web",
     "workshop",
 ]
