@@ -9,11 +9,14 @@ import base_images
 import engine
 import images
 import pytest
+from builder_site import builder, git_server_image, repository, site
 from console import ROOT, one_at_a_time
 from containers import Cluster, remove_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+__all__ = ["builder", "git_server_image", "repository", "site"]
 
 BUILDER_IMAGE = "mimtest-builder"
 MEMBER_IMAGE = "mimtest-member"
