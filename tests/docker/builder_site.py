@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import base_images
 import pytest
 from console import one_at_a_time, run
-from containers import Cluster, Container, docker_result
+from containers import Cluster, Container
+from docker_cli import docker_result
 from sources import BRANCH, ENVIRONMENT, make_repository
 
 if TYPE_CHECKING:

@@ -16,13 +16,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from containers import Cluster, Container, docker
 from dns_server import serving
+from docker_cli import docker
 from manifests import Manifest, only, variables
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from containers import Cluster, Container
 
 NAMESPACE = "default"
 SUFFIX = f"{NAMESPACE}.svc.cluster.local"

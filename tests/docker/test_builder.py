@@ -21,7 +21,8 @@ from builder_site import (
     listing,
     ready,
 )
-from containers import OWNER_LABEL, Container, docker_result
+from containers import OWNER_LABEL, Container
+from docker_cli import docker_result
 from sources import BRANCH
 from tarballs import content
 
