@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV = .venv/bin
 TESTS ?= tests/unit tests/process tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
-BESIDE = $(filter tests/docker%,$(TESTS))
-ALONE = $(filter-out tests/docker%,$(TESTS))
+CONTAINERS = $(filter tests/docker%,$(TESTS))
+PLAIN = $(filter-out tests/docker%,$(TESTS))
 WORKERS ?= 3
+PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-clean setup test bench lint format clean
@@ -15,7 +16,7 @@ help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
 	@echo '                 SOURCE=REPOSITORY COMMIT=COMMIT: of this, not of the sample server'
 	@echo 'make demo-clean  remove all that the demonstration made'
-	@echo 'make test        run all the tests (TESTS=tests/unit: only these)'
+	@echo 'make test        run all the tests (TESTS=tests/unit: only these; WORKERS=4: side by side)'
 	@echo 'make bench       measure what the entrypoint costs (RUNS=15 ONLY=start,join RELEASE=TARBALL)'
 	@echo 'make lint        check style and types'
 	@echo 'make format      put the sources into style'
@@ -31,10 +32,10 @@ demo-clean:
 setup:
 	@$(PYTHON) tools/setup.py
 
-# Tests with containers mostly wait, so several run side by side; the others share ports.
+# Those with containers come last, and by themselves: they take long, and mostly wait.
 test: setup
-	$(if $(ALONE),$(VENV)/pytest $(ALONE))
-	$(if $(BESIDE),$(VENV)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(BESIDE))
+	$(if $(PLAIN),$(PYTEST) --dist=loadgroup $(PLAIN))
+	$(if $(CONTAINERS),$(PYTEST) --dist=worksteal $(CONTAINERS))
 
 # RUNS, ONLY, RELEASE and RESULTS reach the program through the environment.
 bench:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import ToolError, ended, say, shown, step
-from containers import DockerError, remove_leftovers
+from containers import remove_leftovers
+from docker_cli import DockerError
 
 from bench import ROOT, builds, formation, idle, init_work, join, life, probe, report, shop
 from bench.figures import BenchmarkError

@@ -55,11 +55,18 @@ def measure(bench: Shop) -> list[Measurement]:
         name: [_less(now, then) for now, then in zip(after[name], before[name], strict=True)]
         for name in pids
     }
+    return _measurements(used, memory, bench.runs)
+
+
+def _measurements(
+    used: dict[str, list[Usage]], memory: dict[str, list[tuple[float, float]]], runs: int
+) -> list[Measurement]:
+    """Report what each kind of PID 1 used, and its RSS and PSS in MiB; shows the largest."""
     for name, each in used.items():
         waking = max(usage.wake_ups for usage in each)
         rss = max(rss for rss, _ in memory[name])
         say(f"    idle: {name} RSS {rss:.1f} MiB, wake-ups {waking}")
-    many = f"{bench.runs} containers of each kind at the same time"
+    many = f"{runs} containers of each kind at the same time"
     return [
         Measurement(
             key="idle.rss",

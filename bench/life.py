@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from containers import docker_result
+from docker_cli import docker_result
 
 from bench import engine_api, shop
 from bench.figures import BenchmarkError

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import run
-from containers import docker
+from docker_cli import docker
 
 from bench import ROOT
 from bench.measurement import Measurement, Target

@@ -16,57 +16,24 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import run, wait_for
+from docker_cli import COMMAND_TIMEOUT, DockerError, docker, docker_result
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable, Mapping
 
-COMMAND_TIMEOUT = 60.0
 PREFIX = "mimtest"
 """What the names of a Cluster's containers, networks and volumes begin with."""
 OWNER_LABEL = f"{PREFIX}.owner"
 """The pid of the process that made them and will remove them."""
 CTL = "/usr/lib/mongooseim/bin/mongooseimctl"
 NODE_PATTERN = re.compile(r"[^\s'\"\[\],{}]+@[^\s'\"\[\],{}]+")
-
-
-class DockerError(Exception):
-    """A docker command failed, or something did not happen in time."""
-
-
-def docker(*arguments: str, timeout: float = COMMAND_TIMEOUT) -> str:
-    """Run a docker command and return its standard output, without the last newline."""
-    done = docker_result(*arguments, timeout=timeout)
-    if done.returncode != 0:
-        raise DockerError(
-            f"docker {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-    return done.stdout.rstrip("\n")
-
-
-def docker_result(
-    *arguments: str, timeout: float = COMMAND_TIMEOUT, stdin: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a docker command and return its result, whatever its status."""
-    try:
-        return subprocess.run(
-            ["docker", *arguments],
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DockerError(f"docker {' '.join(arguments)}: not done after {timeout} s") from error
 
 
 def node_names(text: str) -> frozenset[str]:

@@ -24,7 +24,8 @@ import base_images
 import engine
 import setup
 from console import ROOT, ToolError, ended, indented, run, run_live, say, shown, step, wait_for
-from containers import CTL, PREFIX, Container, DockerError, docker, docker_result
+from containers import CTL, PREFIX, Container
+from docker_cli import DockerError, docker, docker_result
 from sources import BRANCH, make_repository
 
 if TYPE_CHECKING:

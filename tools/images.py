@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from console import ROOT, run
-from containers import docker
+from docker_cli import docker
 from sources import BRANCH, SAMPLE_SERVER, make_repository
 
 if TYPE_CHECKING:

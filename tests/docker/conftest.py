@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import base_images
+import engine
+import images
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import base_images  # noqa: E402 - tools are scripts, found through the path
-import engine  # noqa: E402
-import images  # noqa: E402
-from console import one_at_a_time  # noqa: E402
-from containers import Cluster, remove_leftovers  # noqa: E402
+from builder_site import builder, git_server_image, repository, site
+from console import ROOT, one_at_a_time
+from containers import Cluster, remove_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+__all__ = ["builder", "git_server_image", "repository", "site"]
 
 BUILDER_IMAGE = "mimtest-builder"
 MEMBER_IMAGE = "mimtest-member"

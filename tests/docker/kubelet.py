@@ -14,19 +14,17 @@ capabilities and read-only root of the securityContext; emptyDirs; the memory li
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from containers import Cluster, Container, docker
-from manifests import Manifest, only, variables
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "process"))
-
 from dns_server import serving
+from docker_cli import docker
+from manifests import Manifest, only, variables
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from containers import Cluster, Container
 
 NAMESPACE = "default"
 SUFFIX = f"{NAMESPACE}.svc.cluster.local"

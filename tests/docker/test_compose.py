@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import base_images
 import pytest
 from console import ROOT, run
-from containers import OWNER_LABEL, PREFIX, Container, docker
+from containers import OWNER_LABEL, PREFIX, Container
+from docker_cli import docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from containers import docker
+from docker_cli import docker
 
 if TYPE_CHECKING:
     from pathlib import Path

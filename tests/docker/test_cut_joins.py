@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from clusters import assert_one_cluster, node_of, views, write
 from console import wait_for
-from containers import docker_result
+from docker_cli import docker_result
 
 if TYPE_CHECKING:
     from containers import Cluster, Container

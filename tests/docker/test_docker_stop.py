@@ -11,7 +11,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from containers import docker_result
+from docker_cli import docker_result
 
 if TYPE_CHECKING:
     from containers import Cluster, Container

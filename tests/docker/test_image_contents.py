@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from containers import docker
+from docker_cli import docker
 
 UNWANTED = "as c++ cc curl g++ gcc git ld make pip pip3 sudo wget"
 LEFTOVERS = """\

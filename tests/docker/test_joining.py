@@ -6,11 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from containers import Cluster, Container, DockerError
+from docker_cli import DockerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from containers import Cluster, Container
 
 LONG_NAMES = {"NODE_TYPE": "name", "MASTER_ORDINAL": "0"}
 

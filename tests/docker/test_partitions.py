@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clusters import HOSTS, assert_one_cluster, node_of, write
-from containers import docker
+from docker_cli import docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

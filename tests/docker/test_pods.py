@@ -104,43 +104,46 @@ def listed(pod: Container, path: str) -> list[str]:
     return pod.exec("cat", path).stdout.splitlines()
 
 
+CHART: list[Manifest] = [
+    {
+        "kind": "StatefulSet",
+        "spec": {
+            "serviceName": "mongooseim",
+            "template": {
+                "spec": {
+                    "containers": [
+                        {
+                            "env": [
+                                {"name": "MASTER_ORDINAL", "value": "0"},
+                                {"name": "NODE_TYPE", "value": "name"},
+                                {
+                                    "name": "MIM_NODE_IP",
+                                    "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
+                                },
+                            ],
+                            "volumeMounts": [
+                                {"name": "config-map", "mountPath": "/member"},
+                                {"name": "mnesia", "mountPath": "/var/lib/mongooseim"},
+                            ],
+                        }
+                    ],
+                    "volumes": [{"name": "config-map", "configMap": {"name": "mongooseim"}}],
+                }
+            },
+            "volumeClaimTemplates": [{"metadata": {"name": "mnesia"}}],
+        },
+    },
+    {
+        "kind": "ConfigMap",
+        "data": {"mongooseim.toml": CHART_TOML, "vm.args": CHART_VM_ARGS},
+    },
+]
+"""What of MongooseIM's Helm chart a member sees."""
+
+
 def test_pods_of_the_helm_chart_form_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     """They start one after the other as root, and DNS knows those that are ready only."""
-    manifests: list[Manifest] = [
-        {
-            "kind": "StatefulSet",
-            "spec": {
-                "serviceName": "mongooseim",
-                "template": {
-                    "spec": {
-                        "containers": [
-                            {
-                                "env": [
-                                    {"name": "MASTER_ORDINAL", "value": "0"},
-                                    {"name": "NODE_TYPE", "value": "name"},
-                                    {
-                                        "name": "MIM_NODE_IP",
-                                        "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
-                                    },
-                                ],
-                                "volumeMounts": [
-                                    {"name": "config-map", "mountPath": "/member"},
-                                    {"name": "mnesia", "mountPath": "/var/lib/mongooseim"},
-                                ],
-                            }
-                        ],
-                        "volumes": [{"name": "config-map", "configMap": {"name": "mongooseim"}}],
-                    }
-                },
-                "volumeClaimTemplates": [{"metadata": {"name": "mnesia"}}],
-            },
-        },
-        {
-            "kind": "ConfigMap",
-            "data": {"mongooseim.toml": CHART_TOML, "vm.args": CHART_VM_ARGS},
-        },
-    ]
-    kubelet = Kubelet(cluster, manifests, tmp_path, replicas=2, not_ready_in_dns=False)
+    kubelet = Kubelet(cluster, CHART, tmp_path, replicas=2, not_ready_in_dns=False)
     with kubelet.dns():
         first = kubelet.start(0)
         first.wait_for_log("MongooseIM cluster primary node")

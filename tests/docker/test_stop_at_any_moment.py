@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from containers import docker, docker_result
+from docker_cli import docker, docker_result
 
 if TYPE_CHECKING:
     from containers import Cluster, Container

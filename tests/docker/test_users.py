@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from containers import CTL, docker, docker_result
+from containers import CTL
+from docker_cli import docker, docker_result
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from builder_tools import Repository, Workshop
+from builder_tools import GitServer, Repository, Workshop, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,3 +24,10 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 def repository(workshop: Workshop) -> Repository:
     """Provide a repository that builds."""
     return workshop.repository()
+
+
+@pytest.fixture
+def server(repository: Repository) -> Iterator[GitServer]:
+    """Serve the repository over http, to everybody."""
+    with serving(GitServer(repository.folder.parent)) as made:
+        yield made

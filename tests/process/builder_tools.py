@@ -11,17 +11,15 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
-import pytest
+from processes import tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60.0
@@ -47,22 +45,6 @@ FIXED = {
     "GIT_COMMITTER_DATE": "2025-01-01T00:00:00Z",
 }
 LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] ")
-
-
-def tool(name: str) -> str:
-    """Return the path of a program that a test needs; without it, the test fails."""
-    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if path is None:
-        pytest.fail(f"{name} is needed (Debian: git make pigz openssh-server)", pytrace=False)
-    return path
-
-
-def eventually(condition: Callable[[], object], what: str) -> None:
-    """Wait until `condition` holds."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE:g} s: {what}"
-        time.sleep(0.01)
 
 
 class Result(NamedTuple):
@@ -222,21 +204,6 @@ class Workshop:
                 started.wait()
             if started.stdout:
                 started.stdout.close()
-
-
-def content(tarball: Path) -> dict[str, bytes]:
-    """Return the files in a tarball."""
-    with tarfile.open(tarball) as archive:
-        members = [member for member in archive.getmembers() if not member.isdir()]
-        assert all(member.isfile() for member in members)
-        return {member.name: read(archive, member) for member in members}
-
-
-def read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """Return the content of a file in an archive."""
-    file = archive.extractfile(member)
-    assert file is not None
-    return file.read()
 
 
 def programs_without(folder: Path, missing: str) -> str:

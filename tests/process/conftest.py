@@ -1,6 +1,20 @@
 """What the tests with real processes share."""
 
-from builder_fixtures import repository, workshop
-from init_fixtures import init, machine, member, python, release
+from builder_fixtures import repository, server, workshop
+from health_fixtures import host, probe, web
+from init_fixtures import init, machine, member, places, python, release
 
-__all__ = ["init", "machine", "member", "python", "release", "repository", "workshop"]
+__all__ = [
+    "host",
+    "init",
+    "machine",
+    "member",
+    "places",
+    "probe",
+    "python",
+    "release",
+    "repository",
+    "server",
+    "web",
+    "workshop",
+]

@@ -10,6 +10,8 @@ import pytest
 from processes import BUILDER, MEMBER, ROOT, Machine, Mode, Program
 from releases import FakeRelease
 
+from member_entrypoint.release.active import Places
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -63,3 +65,11 @@ def init(request: pytest.FixtureRequest) -> Program:
 def release(tmp_path: Path, python: Path) -> FakeRelease:
     """Provide the root folder of an image with a release whose VM does as it is told."""
     return FakeRelease(tmp_path / "root", python)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Provide places with an empty hosts file."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/hosts").write_text("")
+    return Places(str(tmp_path))

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from epmd_server import EPMD_PORT
+
 from member_entrypoint.erlang.distribution import FLAGS, OUR_FLAGS, digest
 from member_entrypoint.erlang.etf import Reader, encode
 from member_entrypoint.terms import Atom
 
-EPMD_PORT = 4369
 CHALLENGE = 0x01020304
 OLD_VERSION, NEW_VERSION = 5, 6
 Answer = Callable[[str, str, list[Any]], Any]

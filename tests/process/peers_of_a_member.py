@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dns import rcode
 from dns_server import serving
-from misbehaving_node import EPMD_PORT, Manners, Node, running
+from epmd_server import EPMD_PORT
+from loopback import new_address
+from misbehaving_node import Manners, Node, running
 from releases import HOST, NODE, PRIMARY, FakeRelease
 
 from member_entrypoint.cluster import joining, peers
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
     from member_entrypoint.cluster.peers import State
 
-PEER_ADDRESS = "127.69.0.1"
-DNS_ADDRESS = "127.69.0.53"
+PEER_ADDRESS = new_address()
+DNS_ADDRESS = new_address()
 OTHER = "mongooseim@chat-3"
 LONG = 60.0
 

@@ -46,9 +46,9 @@ class Program(NamedTuple):
 
 def tool(name: str) -> str:
     """Return the path of a program that a test needs; without it, the test fails."""
-    path = shutil.which(name)
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if path is None:
-        pytest.fail(f"{name} is needed (Debian: procps util-linux tini dumb-init)", pytrace=False)
+        pytest.fail(f"{name} is needed: python3 tools/setup.py programs", pytrace=False)
     return path
 
 

@@ -8,7 +8,8 @@ import re
 import tarfile
 
 import pytest
-from builder_tools import LINE, Repository, Workshop, content
+from builder_tools import LINE, Repository, Workshop
+from tarballs import content
 
 from builder_entrypoint import VERSION
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from builder_tools import Repository, Workshop, content
+from tarballs import content
+
+if TYPE_CHECKING:
+    from builder_tools import Repository, Workshop
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from builder_tools import Repository, Result, Workshop, programs_without, tool
+from builder_tools import Repository, Result, Workshop, programs_without
+from processes import tool
 
 
 def on_a_file_system(workshop: Workshop, options: str) -> tuple[str, ...]:

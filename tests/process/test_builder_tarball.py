@@ -10,7 +10,9 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from builder_tools import RELEASE, Repository, Workshop, content, tool
+from builder_tools import RELEASE, Repository, Workshop
+from processes import tool
+from tarballs import content, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +67,19 @@ def test_same_tree_gives_the_same_bytes(workshop: Workshop) -> None:
     first = pack(workshop, one, "first", tool("taskset"), "-c", "0")
     second = pack(workshop, other, "second", TZ="Asia/Tokyo", GZIP="-1", TAR_OPTIONS="--verbose")
     assert first == second
+
+
+def test_same_files_as_those_of_tar(workshop: Workshop) -> None:
+    """The tarball holds what `tar czfh`, the command of the shell version, puts into its own."""
+    release = make_tree(workshop.folder, ["a", "b/two", "c/d/e"])
+    theirs, ours = workshop.folder / "theirs.tar.gz", workshop.builds / "ours.tar.gz"
+    command = [tool("tar"), "czfh", str(theirs), "-C", str(workshop.folder), release.name]
+    subprocess.run(command, check=True, timeout=60)
+    pack(workshop, release, ours.name)
+    with tarfile.open(theirs) as archive:
+        # Files that are the same on the disk are hard links here.
+        expected = {member.name: read(archive, member) for member in archive if not member.isdir()}
+    assert content(ours) == expected
 
 
 def test_every_file_that_a_link_leads_to_is_packed(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from loopback import new_address
 from misbehaving_node import CHALLENGE, Manners, Node, packet, running
 
 from member_entrypoint.erlang import distribution, epmd
@@ -20,7 +21,7 @@ from member_entrypoint.erlang.distribution import (
 from member_entrypoint.erlang.etf import OLD_PID, OLD_REFERENCE, Identifier
 from member_entrypoint.terms import Atom
 
-ADDRESS = "127.69.0.1"
+ADDRESS = new_address()
 NAME = "mongooseim@chat-1"
 COOKIE = "sample"
 LONG, SHORT, STEP = 60.0, 1.0, 0.3

@@ -5,6 +5,7 @@ from typing import Any
 
 import peers_of_a_member as asked
 import pytest
+from loopback import new_address
 from misbehaving_node import BADRPC
 from peers_of_a_member import OTHER, PEER_ADDRESS, Mnesia, in_a_cluster, peer
 from releases import NODE, PRIMARY, FakeRelease
@@ -14,7 +15,7 @@ from member_entrypoint.cluster.peers import State
 from member_entrypoint.errors import ClusteringError, TryAgainError
 from member_entrypoint.terms import Atom
 
-UNREACHED = "127.69.0.2"
+UNREACHED = new_address()
 
 
 @pytest.fixture

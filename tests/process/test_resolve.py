@@ -1,14 +1,13 @@
 """Where a name is: the hosts file, then real DNS servers on loopback."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from dns import rcode
-from dns_server import Zone, serving
-from loopback import new_address
+from dns_server import Zone, name_servers
 
 from member_entrypoint.network import names
 from member_entrypoint.network.dns_queries import Queries
@@ -32,25 +31,9 @@ def records(*lines: str) -> Callable[[str, str], list[str] | int]:
     return zone
 
 
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    """Return places with an empty hosts file."""
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/hosts").write_text("")
-    return Places(str(tmp_path))
-
-
-@contextlib.contextmanager
-def dns(places: Places, *zones: Zone, options: str = "") -> Iterator[None]:
+def dns(places: Places, *zones: Zone, options: str = "") -> AbstractContextManager[None]:
     """Serve each zone by a server of its own, in this order in resolv.conf."""
-    with contextlib.ExitStack() as servers:
-        lines = [options]
-        for zone in zones:
-            address = new_address()
-            servers.enter_context(serving(address, zone))
-            lines.append(f"nameserver {address}")
-        Path(places.resolv_conf).write_text("\n".join(lines) + "\n")
-        yield
+    return name_servers(Path(places.root), *zones, options=options)
 
 
 def look_up(places: Places, name: str = "m-0", timeout: float = 20.0) -> names.Answer:

@@ -1,14 +1,12 @@
 """The hosts behind the name of a service, and the file of nodes that is kept true to it."""
 
-import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dns import rcode, reversename
-from dns_server import Zone, serving
-from loopback import new_address
+from dns_server import name_servers
 from processes import Machine, Program, eventually
 from releases import FakeRelease
 
@@ -55,23 +53,6 @@ def zone() -> Dns:
     return Dns()
 
 
-@contextlib.contextmanager
-def dns(root: Path, zone: Zone) -> Iterator[None]:
-    """Serve a zone to those that read this root's resolv.conf."""
-    address = new_address()
-    with serving(address, zone):
-        (root / "etc/resolv.conf").write_text(f"nameserver {address}\n")
-        yield
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    """Return places with an empty hosts file."""
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/hosts").write_text("")
-    return Places(str(tmp_path))
-
-
 def behind(places: Places, name: str = SERVICE, *, by_address: bool = False) -> names.Hosts:
     """Return the hosts behind a name, given a generous time."""
     return names.hosts_behind(name, places, 20.0, by_address=by_address)
@@ -80,7 +61,7 @@ def behind(places: Places, name: str = SERVICE, *, by_address: bool = False) -> 
 def test_the_srv_records_of_a_headless_service_name_its_pods(places: Places, zone: Dns) -> None:
     """Each once, however many ports the service has."""
     zone.pods(1, 0, 1)
-    with dns(Path(places.root), zone):
+    with name_servers(Path(places.root), zone):
         assert behind(places) == names.Hosts((f"m-0.{SERVICE}", f"m-1.{SERVICE}"), "")
 
 
@@ -92,7 +73,7 @@ def test_without_srv_records_the_names_of_the_addresses_count(places: Places, zo
         str(reversename.from_address("10.0.0.2")): ["PTR m-2.net."],
         str(reversename.from_address("fd00::3")): ["PTR m-3.net."],
     }
-    with dns(Path(places.root), zone):
+    with name_servers(Path(places.root), zone):
         assert behind(places, "mim").names == ("m-1.net", "m-2.net", "m-3.net")
         addresses = behind(places, "mim", by_address=True).names
         assert addresses == ("10.0.0.1", "10.0.0.2", "fd00::3")
@@ -106,7 +87,7 @@ def test_a_service_that_does_not_exist_is_told_from_one_that_cannot_be_asked_for
     places: Places, zone: Dns
 ) -> None:
     """Absent is known only where a name server said so."""
-    with dns(Path(places.root), zone):
+    with name_servers(Path(places.root), zone):
         assert behind(places).absent
         zone.failure = int(rcode.SERVFAIL)
         failed = behind(places)
@@ -143,7 +124,7 @@ def test_the_file_of_nodes_is_kept_true_to_dns(
     """There before the VM is; changed as DNS changes; as it was while DNS says nothing."""
     nodes = tmp_path / "lists" / "nodes"
     zone.pods(0, 1)
-    with dns(release.root, zone):
+    with name_servers(release.root, zone):
         running = machine.start(member, environment=cets(release, nodes))
         output = running.wait_for_output("vm is up")
         assert f"{nodes} lists 2 nodes of {SERVICE}" in output
@@ -169,7 +150,7 @@ def test_a_node_that_dns_misses_once_stays_listed(
     """It is back at the next look, or gone for good at that after."""
     nodes = tmp_path / "nodes"
     zone.pods(0, 1)
-    with dns(release.root, zone):
+    with name_servers(release.root, zone):
         running = machine.start(member, environment=cets(release, nodes))
         running.wait_for_output("MongooseIM started")
         discover = eventually(lambda: running.child_that_runs("discover"), "the helper runs")
@@ -196,7 +177,7 @@ def test_a_file_of_nodes_that_cannot_be_written_is_wrong_configuration(
     """Said before the VM starts, with the variable and the reason."""
     (tmp_path / "file").write_text("")
     zone.pods(0)
-    with dns(release.root, zone):
+    with name_servers(release.root, zone):
         environment = cets(release, tmp_path / "file" / "nodes")
         running = machine.start(member, environment=environment)
         assert running.wait() == 78
@@ -211,7 +192,7 @@ def test_a_file_that_the_server_does_not_read_is_pointed_out(
     zone.pods(0)
     environment = cets(release, tmp_path / "read")
     environment["DISCOVERY_FILE"] = str(tmp_path / "written")
-    with dns(release.root, zone):
+    with name_servers(release.root, zone):
         running = machine.start(member, environment=environment)
         output = running.wait_for_output("vm is up")
     assert f"nobody reads {tmp_path / 'written'}" in output
@@ -228,7 +209,7 @@ def test_a_new_primary_looks_for_members_behind_its_headless_service(
     environment = release.environment(
         JOIN_CLUSTER="true", HOSTNAME=f"m-0.{SERVICE}", NODE_TYPE="name", MASTER_ORDINAL="0"
     )
-    with dns(release.root, zone):
+    with name_servers(release.root, zone):
         running = machine.start(member, environment=environment)
         running.wait_for_output(f"waiting for one of mongooseim@{pod}")
         assert "vm is up" not in running.output()

@@ -8,24 +8,21 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from bench import figures, plot, quote, report  # noqa: E402 - a folder of scripts, found through the path
-from bench.engine_api import seconds  # noqa: E402
-from bench.figures import BenchmarkError  # noqa: E402
-from bench.measurement import Measurement, Target, interleaved  # noqa: E402
-from bench.shop import Shop  # noqa: E402
+from bench import ROOT, figures, plot, quote, report
+from bench.engine_api import seconds
+from bench.figures import BenchmarkError
+from bench.measurement import Measurement, Target, interleaved
+from bench.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 TIMES = st.lists(st.floats(min_value=1e-6, max_value=1e6), min_size=1, max_size=30)
 SHOP = Shop(runs=2, builder="", member="", release="a release")

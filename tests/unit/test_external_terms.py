@@ -7,6 +7,7 @@ import golden_vectors as golden
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typed_values import typed
 
 from member_entrypoint import terms
 from member_entrypoint.erlang import etf
@@ -46,13 +47,6 @@ plain = st.one_of(
 values = st.recursive(
     plain, lambda inner: st.lists(inner) | st.lists(inner).map(tuple), max_leaves=30
 )
-
-
-def typed(value: Any) -> Any:
-    """Return a value with its types, which `==` does not tell apart."""
-    if isinstance(value, list | tuple) and not isinstance(value, Identifier):
-        return type(value), [typed(item) for item in value]
-    return type(value), repr(value)
 
 
 def read(data: bytes) -> Any:

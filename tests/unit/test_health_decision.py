@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import struct
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from epmd_server import answering, epmd_that_knows, hang_up_after
 
 from member_entrypoint import settings, state
 from member_entrypoint.erlang.reach import flags_of, reach
@@ -19,9 +16,6 @@ from member_entrypoint.health import http_server, probe
 from member_entrypoint.log import Log
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 WAITING, STARTING, SERVING, STOPPING = state.STATES
 GONE, RUNS, SLEEPS, FROZEN, TRACED, ZOMBIE = "", "R", "S", "T", "t", "Z"
@@ -85,52 +79,15 @@ def test_ready(now: str, reasons: tuple[str, ...], said: str) -> None:
     assert bool(said) == bool(why_not)
 
 
-@contextlib.contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Have a thread answer whoever connects to a port, which is provided."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    with connection:
-                        answer(connection)
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def epmd_that_knows(port: int) -> Callable[[socket.socket], None]:
-    """Answer as an epmd that knows the node `mongooseim` at `port` and no other."""
-
-    def answer(connection: socket.socket) -> None:
-        known = connection.recv(100) == b"\0\x0bzmongooseim"
-        found = struct.pack(">BBHBBHHH", 119, 0, port, 77, 0, 6, 5, 10) + b"mongooseim\0\0"
-        connection.sendall(found if known else b"w\x01")
-
-    return answer
-
-
-def well(connection: socket.socket) -> None:
-    """Close a connection when the other side has."""
-    connection.recv(100)
-
-
 def test_a_node_that_is_registered_and_closes_connections_is_well() -> None:
     """Nothing is wrong with it."""
-    with answering(well) as node, answering(epmd_that_knows(node)) as epmd:
+    with answering(hang_up_after) as node, answering(epmd_that_knows(node)) as epmd:
         assert probe.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
 
 
 def test_a_node_that_is_not_registered_is_not_well() -> None:
     """Its epmd knows other names, or there is no epmd."""
-    with answering(well) as node, answering(epmd_that_knows(node)) as epmd:
+    with answering(hang_up_after) as node, answering(epmd_that_knows(node)) as epmd:
         said = probe.whats_wrong_with_node("other@chat-2", "other", str(epmd))
         assert said == "the epmd of this host does not know other@chat-2"
     assert "no epmd on this host" in probe.whats_wrong_with_node(NODE, "tcp", str(epmd))

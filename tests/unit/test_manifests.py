@@ -10,13 +10,9 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from manifests import COOKIE, OVERLAYS, Manifest, only, render, variables
 
 from member_entrypoint import settings
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-from manifests import COOKIE, OVERLAYS, Manifest, only, render, variables  # noqa: E402 - on the path now
 
 ADDRESS = "10.1.2.3"
 NAMESPACE = "chat"

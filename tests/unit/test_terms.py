@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typed_values import typed
 
 from member_entrypoint import terms
 from member_entrypoint.terms import Atom, TermError
@@ -20,13 +21,6 @@ snippets = st.lists(
     st.sampled_from([*MARKS, "\\x{", "\\x", "\\^", "-", "1", "1.5", "1.0e", "16#", "a", "é"])
     | st.text(max_size=3)
 ).map("".join)
-
-
-def typed(value: Any) -> Any:
-    """Return a value with its types, which `==` does not tell apart."""
-    if isinstance(value, list | tuple):
-        return type(value), [typed(item) for item in value]
-    return type(value), repr(value)
 
 
 @given(values)

@@ -5,12 +5,14 @@ import socketserver
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+from loopback import new_address
 
 Zone = Callable[[str, str], "list[str] | int | None"]
 
@@ -73,3 +75,19 @@ def serving(address: str, zone: Zone) -> Iterator[None]:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@contextlib.contextmanager
+def name_servers(root: Path, *zones: Zone, options: str = "") -> Iterator[None]:
+    """Serve each zone by a server of its own, and name them in this order in resolv.conf.
+
+    `root` is the root folder of an image, `options` are more lines of resolv.conf.
+    """
+    with contextlib.ExitStack() as servers:
+        lines = [options]
+        for zone in zones:
+            address = new_address()
+            servers.enter_context(serving(address, zone))
+            lines.append(f"nameserver {address}")
+        (root / "etc/resolv.conf").write_text("\n".join(lines) + "\n")
+        yield
