@@ -10,7 +10,7 @@ import pytest
 from processes import BUILDER, MEMBER, ROOT, Machine, Mode, Program
 from releases import FakeRelease
 
-from member_entrypoint.release.active import Places
+from member_entrypoint.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
