@@ -1,3 +1,3 @@
-"""`/build.sh` of the MongooseIM builder image: from any commit to a tarball that can be trusted."""
+"""`/build.sh` of the MongooseIM builder image: builds a release tarball from any commit."""
 
 VERSION = "0.1.0"

@@ -30,7 +30,7 @@ class Mirror:
         A hash never changes its meaning, so one that is here needs no network. Raises
         `SourceError`.
         """
-        self._git.must("clone failed", self.folder, *NEW, str(self.folder))
+        self._git.run_checked("clone failed", self.folder, *NEW, str(self.folder))
         if SHORT_HASH.fullmatch(commit) and not self._named(commit):
             found = self._hash(commit)
             if found:
@@ -102,6 +102,6 @@ class Mirror:
         return next(filter(None, map(self._hash, candidates)), None)
 
     def _hash(self, name: str) -> str | None:
-        return self._git.answer(
+        return self._git.query(
             self.folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"
         )

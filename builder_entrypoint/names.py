@@ -24,6 +24,6 @@ def safe_name(name: str) -> str:
     return f"{safe.rstrip('-') or 'name'}-{digest}"
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """Return a file name as it can be printed on one line, whatever characters it has."""
     return name.encode("unicode_escape").decode() if not name.isprintable() else name

@@ -31,7 +31,7 @@ class Source:
     """When it was committed, seconds since 1970."""
 
 
-def fetch(
+def fetch_source(
     settings: Settings, work: Path, processes: Processes, environment: Mapping[str, str]
 ) -> Source:
     """Check the commit out into `work`. Raises `SourceError`."""
@@ -68,13 +68,13 @@ def _check_out(git: Git, mirror: Mirror, commit: str, folder: Path) -> Source:
     """Make `folder` a clone of the mirror's repository, at the commit."""
     commit_hash = mirror.find(commit)
     clone = ("clone", "--quiet", "--no-checkout", "--origin", "origin", "--")
-    git.must("clone failed", None, *clone, str(mirror.folder), str(folder))
+    git.run_checked("clone failed", None, *clone, str(mirror.folder), str(folder))
     repository = folder / ".git"
     address = without_credentials(mirror.repository)
-    git.must("clone failed", repository, "remote", "set-url", "origin", "--", address)
-    git.must("checkout failed", repository, "checkout", "--detach", commit_hash, "--")
-    description = git.answer(repository, "describe", "--always")
-    time = git.answer(repository, "show", "--no-patch", "--format=%ct", commit_hash, "--")
+    git.run_checked("clone failed", repository, "remote", "set-url", "origin", "--", address)
+    git.run_checked("checkout failed", repository, "checkout", "--detach", commit_hash, "--")
+    description = git.query(repository, "describe", "--always")
+    time = git.query(repository, "show", "--no-patch", "--format=%ct", commit_hash, "--")
     if not description or not time:
         raise SourceError(f"checkout failed: git cannot describe {commit_hash}")
     return Source(folder=folder, commit_hash=commit_hash, description=description, time=int(time))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_entrypoint.errors import TarballError
-from builder_entrypoint.locks import clean_files, temporary_file
+from builder_entrypoint.locks import remove_orphaned_files, temporary_file
 from builder_entrypoint.processes import Processes
 
 TEMPORARY = ".mongooseim-builder-"
@@ -38,7 +38,7 @@ def check_folder(builds: Path) -> None:
         if shutil.which(program) is None:
             raise TarballError(f"packing failed: {program} is not installed, or not on PATH")
     try:
-        clean_files(builds, TEMPORARY)
+        remove_orphaned_files(builds, TEMPORARY)
         with tempfile.TemporaryFile(dir=builds):
             pass
     except FileNotFoundError as error:

@@ -2,7 +2,7 @@
 
 import shlex
 
-from builder_entrypoint.names import shown
+from builder_entrypoint.names import printable
 from builder_entrypoint.settings import DEFAULTS, Settings
 
 HELP = f"""\
@@ -57,4 +57,4 @@ def plan(settings: Settings) -> str:
         f"repository and packages: {cache}",
         f"log: {settings.log_file}",
     ]
-    return "".join(f"{shown(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)

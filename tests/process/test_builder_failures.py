@@ -195,4 +195,4 @@ def test_no_work_folder(workshop: Workshop, repository: Repository) -> None:
     """A folder for temporary files that belongs to somebody else, or is none, ends with 1."""
     (workshop.temporary / f"mongooseim-builder-{os.getuid()}").write_text("not a folder")
     result = workshop.build("p", repository.url, "master")
-    assert_failed(result, 1, "no work folder", "mongooseim-builder-")
+    assert_failed(result, 1, "cannot make a work folder", "mongooseim-builder-")
