@@ -93,7 +93,7 @@ def test_make_is_killed(workshop: Workshop, repository: Repository) -> None:
     """A compiler that the kernel killed is told from one that failed."""
     repository.make("@kill -9 $$PPID")
     result = workshop.build("p", repository.url, "master")
-    assert_failed(result, 1, "make rel was ended by SIGKILL, perhaps for want of memory")
+    assert_failed(result, 1, "make rel was ended by SIGKILL, possibly because memory ran out")
 
 
 @pytest.mark.parametrize(
