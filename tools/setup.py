@@ -1,7 +1,7 @@
-"""Set up a machine for the tests and the demonstration; quick where all is there already.
+"""Set up a machine for the tests and the demonstration. Quick if nothing is missing.
 
-python3 tools/setup.py            all of it
-python3 tools/setup.py engine     only these: programs, engine, images, venv; bench, for it alone
+python3 tools/setup.py            all parts: programs, engine, images, venv
+python3 tools/setup.py engine     only the given parts; bench is needed for the benchmark only
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ PROGRAMS = {
     "stress-ng": "stress-ng",
     "tini": "tini",
 }
-"""What the tests run, and the Debian packages that have it."""
+"""The programs that the tests run, and the Debian packages that contain them."""
 
 
 def programs(needed: dict[str, str], *, purpose: str) -> None:
-    """Install the packages of the programs that are missing."""
+    """Install the packages of the missing programs. Raises ToolError if that fails."""
     missing = [program for program in needed if not _which(program)]
     if not missing:
         say(f"    found {', '.join(needed)}")
         return
     apt.install(sorted({needed[program] for program in missing}), purpose=purpose)
     if "sshd" in missing and Path("/run/systemd/system").is_dir():
-        say("    switching off the SSH server that came with openssh-server; the tests run theirs")
+        say("    disabling the SSH server of openssh-server; the tests run their own")
         succeeds(["systemctl", "disable", "--now", "ssh.service", "ssh.socket"], timeout=60)
     if still := [program for program in missing if not _which(program)]:
-        raise ToolError(f"{purpose} needs {', '.join(still)}, which the packages did not bring")
+        raise ToolError(f"{purpose} needs {', '.join(still)}, which the packages do not contain")
 
 
 def virtual_environment() -> None:
-    """Make `.venv` with this distribution and its development extras, unless it is there."""
+    """Make `.venv` with this distribution and its development extras, unless it exists."""
     wanted = _fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted:
-        say(f"    {shown(VENV)} is there")
+        say(f"    found {shown(VENV)}")
         return
     if importlib.util.find_spec("ensurepip") is None:
         apt.install(["python3-venv"], purpose="a virtual environment")
@@ -77,14 +77,14 @@ def virtual_environment() -> None:
         timeout=600,
     )
     STAMP.write_text(wanted)
-    say(f"    {shown(VENV)} was made with {_base_python()}")
+    say(f"    made {shown(VENV)} with {_base_python()}")
 
 
 def benchmark() -> None:
-    """Add to `.venv` what the benchmark draws with, unless it is there."""
+    """Install the benchmark's plotting library into `.venv`, unless it is installed."""
     python = str(VENV / "bin" / "python")
     if succeeds([python, "-c", "import matplotlib"]):
-        say("    matplotlib is there")
+        say("    found matplotlib")
         return
     run(
         [
@@ -101,13 +101,13 @@ def _which(program: str) -> str | None:
 
 
 def _fingerprint() -> str:
-    """Return what `.venv` depends on: where it is, its Python, and what goes into it."""
+    """Return everything that `.venv` depends on: its path, its Python and its packages."""
     project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     return f"{VENV} {_base_python()} {sys.version} {project}\n"
 
 
 def _base_python() -> str:
-    """Return the Python that `.venv` is made with, also when this runs in an activated one."""
+    """Return the Python that `.venv` is made with, even if a virtual environment is active."""
     if sys.prefix == sys.base_prefix:
         return sys.executable
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
@@ -135,7 +135,7 @@ def _venv() -> None:
 
 
 def _bench() -> None:
-    with step("What the benchmark draws with"):
+    with step("The plotting library of the benchmark"):
         benchmark()
 
 
@@ -146,12 +146,12 @@ PARTS = {
     "venv": _venv,
     "bench": _bench,
 }
-USUAL = ("programs", "engine", "images", "venv")
-"""Without arguments; only the benchmark asks for its part."""
+DEFAULT_PARTS = ("programs", "engine", "images", "venv")
+"""The parts that are set up without arguments."""
 
 
 def _main() -> None:
-    wanted = sys.argv[1:] or list(USUAL)
+    wanted = sys.argv[1:] or list(DEFAULT_PARTS)
     if unknown := sorted(set(wanted) - set(PARTS)):
         raise ToolError(f"{', '.join(unknown)}: the parts are {', '.join(PARTS)}")
     begin = time.monotonic()
