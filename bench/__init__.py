@@ -1,8 +1,8 @@
-"""What the entrypoint costs, side by side with what it is measured against: `make bench`."""
+"""Measures the cost of the entrypoint side by side with alternatives: `make bench`."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The tools are scripts, found through the path.
+# The tools are scripts: they are found through sys.path.
 sys.path.insert(0, str(ROOT / "tools"))

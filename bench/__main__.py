@@ -1,12 +1,12 @@
-"""All measurements in one run: `make bench`, or `python -m bench`.
+"""Runs all measurements: `make bench`, or `python -m bench`.
 
-    RUNS=15            rounds of what is quick; what takes long has fewer, and the results say so
-    ONLY=start,join    only these
-    RELEASE=FILE       measure with this release, not with the sample server
-    RESULTS=FOLDER     write there; by default bench/results, with ONLY .cache/bench/results
+    RUNS=15            rounds of quick measurements; slow ones have fewer, as the results say
+    ONLY=start,join    only these measurements
+    RELEASE=FILE       measure with this release instead of the sample server
+    RESULTS=FOLDER     where to write; by default bench/results, with ONLY .cache/bench/results
 
-Variables of the environment, where make puts them. Nothing is written, and the exit status is 1,
-when anything that should be measured cannot be.
+These are variables of the environment, which make sets. If a measurement fails, nothing is written
+and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bench.measurement import Measurement
     from bench.shop import Shop
 
-RUNS = 15
+DEFAULT_RUNS = 15
 PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "start": (life.measure, life.measure_plain),
     "join": (join.measure,),
@@ -42,23 +42,23 @@ PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "formation": (formation.measure,),
     "builder": (builds.measure_packing, builds.measure_builds),
 }
-"""What can be measured, in the order of the report; `start` has the stop of the containers too."""
+"""The measurements, in the order of the report; `start` also measures the stop of containers."""
 ALIASES = {"stop": "start"}
 
 
 def parts(only: str) -> list[str]:
-    """Return the parts that are asked for, all if none is. Raises BenchmarkError."""
-    asked = {ALIASES.get(word, word) for word in only.replace(",", " ").split()}
-    if unknown := sorted(asked - set(PARTS)):
+    """Return the requested parts; all if `only` is empty. Raises BenchmarkError."""
+    requested = {ALIASES.get(word, word) for word in only.replace(",", " ").split()}
+    if unknown := sorted(requested - set(PARTS)):
         raise BenchmarkError(
             f"ONLY={only}: there is no {', '.join(unknown)}; there are"
             f" {', '.join((*PARTS, *ALIASES))}"
         )
-    return [part for part in PARTS if not asked or part in asked]
+    return [part for part in PARTS if not requested or part in requested]
 
 
 def runs(text: str) -> int:
-    """Return the number of rounds. Raises BenchmarkError."""
+    """Return the number of rounds in `text`. Raises BenchmarkError."""
     if not text.isdecimal() or int(text) == 0:
         raise BenchmarkError(f"RUNS={text}: a number above 0 is needed")
     return int(text)
@@ -66,15 +66,15 @@ def runs(text: str) -> int:
 
 def _main() -> None:
     wanted = parts(os.environ.get("ONLY", ""))
-    number = runs(os.environ.get("RUNS") or str(RUNS))
+    number = runs(os.environ.get("RUNS") or str(DEFAULT_RUNS))
     release = os.environ.get("RELEASE")
     tarball = Path(release).expanduser().absolute() if release else None
     if tarball is not None and not tarball.is_file():
         raise BenchmarkError(f"RELEASE={release}: there is no such file")
-    usual = ROOT / "bench" / "results" if wanted == list(PARTS) else shop.CACHE / "results"
-    folder = Path(os.environ.get("RESULTS") or usual)
+    default = ROOT / "bench" / "results" if wanted == list(PARTS) else shop.CACHE / "results"
+    folder = Path(os.environ.get("RESULTS") or default)
     if find_spec("matplotlib") is None:
-        raise BenchmarkError("matplotlib is not there: python3 tools/setup.py venv bench")
+        raise BenchmarkError("matplotlib is missing: run python3 tools/setup.py venv bench")
     shop.require_root()
     began = time.monotonic()
     try:

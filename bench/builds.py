@@ -1,4 +1,4 @@
-"""The builder: packing a release, and the second build of the same commit."""
+"""Measures the builder: packing a release, and the second build of the same commit."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from bench.shop import Shop
 
 MEGABYTES = 300
-MOST_ROUNDS = 5
+PACKING_ROUNDS = 5
 CORES = "0,1"
 TAR = "tar czfh"
 TREE = "/tree"
 FIRST, SECOND = "first build", "second build"
 BUILDS = "/builds"
 BUILD_TIMEOUT = 600.0
+"""Seconds that a build, or packing, may take."""
 BUILD = ("/build.sh", "sample", "file:///source", BRANCH)
 
 
 def measure_packing(bench: Shop) -> list[Measurement]:
-    """Pack the same tree with the builder, and with the one command of the shell version."""
+    """Pack the same tree with the builder, and with the command of the shell version."""
     commands = {
         OURS: ("python3", "-I", "/bench/pack.py", f"{TREE}/mongooseim", BUILDS, "ours.tar.gz"),
         TAR: ("tar", "czfh", f"{BUILDS}/theirs.tar.gz", "-C", TREE, "mongooseim"),
@@ -40,7 +41,7 @@ def measure_packing(bench: Shop) -> list[Measurement]:
             cluster,
             ("/usr/bin/builder-init",),
             image=bench.builder,
-            # No volume of the engine's: those of two commands may be on different disks.
+            # No volumes, because those of the two commands may be on different disks.
             options=(f"--cpuset-cpus={CORES}",),
         )
         container.start()
@@ -53,7 +54,7 @@ def measure_packing(bench: Shop) -> list[Measurement]:
         found = interleaved(
             "packing",
             variants,
-            bench.fewer(MOST_ROUNDS),
+            bench.fewer(PACKING_ROUNDS),
             lambda spent: f"{spent.wall:.1f} s",
             warm_up=False,
         )
@@ -78,7 +79,7 @@ def measure_packing(bench: Shop) -> list[Measurement]:
 
 
 def _check_tarballs(container: Container) -> None:
-    """See that both tarballs hold the same files."""
+    """Raise BenchmarkError unless both tarballs contain the same files."""
     script = 'for f in ours theirs; do tar tzf "$0/$f.tar.gz" | sort | sha256sum; done'
     done = container.exec("bash", "-o", "pipefail", "-ec", script, BUILDS, timeout=BUILD_TIMEOUT)
     hashes = done.stdout.split("\n")[:2]
@@ -87,7 +88,7 @@ def _check_tarballs(container: Container) -> None:
 
 
 def measure_builds(bench: Shop) -> list[Measurement]:
-    """Build the sample server twice in a row, from an empty cache each time."""
+    """Build the sample server twice in a row, the first time with an empty cache."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, shop.containers(bench) as cluster:
         source = Path(folder, "source")
         make_repository(source)
@@ -116,7 +117,7 @@ def measure_builds(bench: Shop) -> list[Measurement]:
 
 
 def _build(container: Container, *, empty: bool) -> float:
-    """Build; return the seconds that it took. The tarball is removed, the cache is not."""
+    """Build, remove the tarball but not the cache, and return how many seconds the build took."""
     if empty:
         container.exec("rm", "-rf", f"{BUILDS}/.cache")
     elif container.exec("test", "-d", f"{BUILDS}/.cache").returncode != 0:

@@ -1,6 +1,6 @@
-"""The Docker engine through its socket: a call takes a millisecond, the docker command forty.
+"""Calls the Docker engine through its socket, in 1 ms; the docker command needs 40 ms.
 
-Only what must not disturb what is being measured; for all else there is `containers`.
+This module is for calls that must not disturb a measurement; for all others use `containers`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from typing import Any
 from bench.figures import BenchmarkError
 
 SOCKET = "/var/run/docker.sock"
-TIMEOUT = 120.0
-OK = 300
+API_TIMEOUT = 120.0
+"""Seconds that a call may take."""
+FIRST_ERROR_STATUS = 300
+"""HTTP statuses below mean success."""
 
 
 class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(API_TIMEOUT)
         self.sock.connect(socket_path())
 
 
 def socket_path() -> str:
-    """Return the path of the engine's socket. Raises BenchmarkError if it is elsewhere."""
+    """Return the path of the engine's socket. Raises BenchmarkError if the engine is remote."""
     host = os.environ.get("DOCKER_HOST") or f"unix://{SOCKET}"
     if not host.startswith("unix://"):
         raise BenchmarkError(f"the benchmark needs an engine on this machine, not {host}")
@@ -52,18 +54,18 @@ def _raw(method: str, path: str) -> bytes:
         raise BenchmarkError(f"the engine does not answer {method} {path}: {error}") from error
     finally:
         connection.close()
-    if answer.status >= OK:
+    if answer.status >= FIRST_ERROR_STATUS:
         raise BenchmarkError(f"{method} {path}: {answer.status} {body.decode(errors='replace')}")
     return body
 
 
 def start(name: str) -> None:
-    """Start a container that was made."""
+    """Start a container that exists."""
     _call("POST", f"/containers/{name}/start")
 
 
 def pid(name: str) -> int:
-    """Return the pid of its PID 1 on this machine. Raises BenchmarkError if it has ended."""
+    """Return the pid, on this machine, of its PID 1. Raises BenchmarkError if it has ended."""
     state = _call("GET", f"/containers/{name}/json")["State"]
     if not state["Running"]:
         raise BenchmarkError(f"the container {name} ended with status {state['ExitCode']}")
@@ -76,20 +78,20 @@ def send(name: str, signal: str) -> None:
 
 
 def cpu_seconds(name: str) -> float:
-    """Return the CPU time that all its processes took so far, whatever the version of cgroups."""
+    """Return the CPU seconds of all its processes so far; works with cgroups 1 and 2."""
     answer = _call("GET", f"/containers/{name}/stats?stream=false&one-shot=true")
     return int(answer["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
 
 def lines(name: str) -> list[tuple[float, str]]:
-    """Return what a container without a terminal printed, each line with its time (`time.time`).
+    """Return the output of a container without a terminal: lines and their times (`time.time`).
 
-    The engine notes the time of each line as it comes.
+    The engine records the time at which each line arrives.
     """
     body = _raw("GET", f"/containers/{name}/logs?stdout=1&stderr=1&timestamps=1")
     found = []
     while body:
-        # Each line has a header: which stream, and how long it is.
+        # Each line has a header with its stream and its length.
         size = int.from_bytes(body[4:8], "big")
         stamp, _, text = body[8 : 8 + size].decode(errors="replace").rstrip().partition(" ")
         found.append((seconds(stamp), text))
@@ -98,10 +100,10 @@ def lines(name: str) -> list[tuple[float, str]]:
 
 
 def seconds(stamp: str) -> float:
-    """Return a time of the engine's (2026-01-02T03:04:05.678901234Z) as `time.time` has it."""
+    """Convert a time of the engine (2026-01-02T03:04:05.678901234Z) to that of `time.time`."""
     found = re.fullmatch(r"([\dT:-]+)(\.\d+)?Z", stamp)
     if found is None:
-        raise BenchmarkError(f"{stamp!r} is no time of the engine's")
+        raise BenchmarkError(f"{stamp!r} is not a time in the engine's format")
     return datetime.fromisoformat(f"{found[1]}+00:00").timestamp() + float(found[2] or 0)
 
 
@@ -109,7 +111,7 @@ class End:
     """The end of a container, waited for from now on."""
 
     def __init__(self, name: str) -> None:
-        """Begin to wait, in a thread of its own."""
+        """Start to wait in a thread."""
         self._name = name
         self._found: tuple[int, float] | None = None
         self._thread = threading.Thread(target=self._wait, daemon=True)
@@ -120,7 +122,7 @@ class End:
         self._found = status, time.monotonic()
 
     def found(self, timeout: float) -> tuple[int, float]:
-        """Return exit status and instant (`time.monotonic`), once it has ended.
+        """Wait for the end; return exit status and time (`time.monotonic`).
 
         Raises BenchmarkError after `timeout` seconds.
         """

@@ -1,7 +1,6 @@
-"""The arithmetic: what many runs come to, ratios, and how something grows.
+"""The arithmetic of the benchmark: summaries of runs, ratios, and growth.
 
-Whatever is no measurement (nothing, not a number, negative) raises BenchmarkError: a benchmark that
-measured nothing has no result.
+Invalid measurements (none, not a number, negative) raise BenchmarkError.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class BenchmarkError(ToolError):
-    """Something that should have been measured was not."""
+    """A measurement failed."""
 
 
 class Summary(NamedTuple):
-    """What many runs come to, in the unit of the runs."""
+    """The summary of several runs, in their unit."""
 
     least: float
     lower: float
@@ -34,29 +33,29 @@ class Summary(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """How many times the reference something is."""
+    """How many times as large as the reference a value is."""
 
     value: float
     """The ratio of the medians."""
     lower: float
-    """The first quartile of the ratios within each round; `value` where there are no rounds."""
+    """The first quartile of the ratios within each round; `value` if there are no rounds."""
     upper: float
-    """The third quartile of them."""
+    """The third quartile of the same."""
 
 
 def summary(values: Sequence[float], what: str) -> Summary:
-    """Return the summary of the runs; `what` they are is for the error."""
+    """Return the summary of the runs; `what` names them in errors."""
     checked(values, what)
     lower, upper = _quartiles(values)
     return Summary(min(values), lower, statistics.median(values), upper, max(values), len(values))
 
 
 def ratio(values: Sequence[float], reference: Sequence[float], what: str) -> Ratio:
-    """Return how many times `reference` the `values` are; both in the order of their rounds."""
+    """Return the ratio of `values` to `reference`; both are in the order of their rounds."""
     checked(values, what)
     checked(reference, f"{what}, the reference")
     if min(reference) == 0:
-        raise BenchmarkError(f"{what}: the reference has a run of 0, no ratio can be had")
+        raise BenchmarkError(f"{what}: the reference has a run of 0, so there is no ratio")
     value = statistics.median(values) / statistics.median(reference)
     if len(values) != len(reference):
         return Ratio(value, value, value)
@@ -65,25 +64,25 @@ def ratio(values: Sequence[float], reference: Sequence[float], what: str) -> Rat
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float], what: str) -> float:
-    """Return k of the power law `values ~ sizes ** k` that fits best: 1 is linear growth.
+    """Return k of the power law `values ~ sizes ** k` that fits best; 1 is linear growth.
 
-    Least squares on the logarithms.
+    The fit is by least squares of the logarithms.
     """
     checked(values, what)
     if len(sizes) != len(values) or len(set(sizes)) < 2 or min(*sizes, *values) <= 0:  # noqa: PLR2004
-        raise BenchmarkError(f"{what}: growth needs values above 0 for two sizes or more")
+        raise BenchmarkError(f"{what}: growth needs values above 0 for at least two sizes")
     return statistics.linear_regression(
         [math.log(size) for size in sizes], [math.log(value) for value in values]
     ).slope
 
 
 def checked(values: Sequence[float], what: str) -> None:
-    """See that there are measurements. Raises BenchmarkError."""
+    """Raise BenchmarkError if there are no measurements, or invalid ones."""
     if not values:
         raise BenchmarkError(f"{what}: nothing was measured")
     for value in values:
         if not math.isfinite(value) or value < 0:
-            raise BenchmarkError(f"{what}: {value} is no measurement")
+            raise BenchmarkError(f"{what}: {value} is not a valid measurement")
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float]:

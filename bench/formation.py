@@ -1,4 +1,4 @@
-"""Many members that start at once: until they are one cluster, and how that grows with them."""
+"""Measures how long it takes until many members form one cluster, by their number."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ if TYPE_CHECKING:
     from bench.shop import Shop
 
 SIZES = (2, 4, 8, 16)
-MOST_ROUNDS = 3
+FORMATION_ROUNDS = 3
 FORMATION_TIMEOUT = 240.0
-LOOK_INTERVAL = 0.3
+"""Seconds."""
+FORMATION_INTERVAL = 0.3
+"""Seconds between checks whether the cluster is complete."""
 CHECKED = 2
-"""How many members are asked afterwards which nodes run: the first, and the last to join."""
+"""Number of members that must see all nodes afterwards: the first, and the last to join."""
 
 
 class Formation(NamedTuple):
-    """A cluster that was seen to be complete."""
+    """The cost of a complete cluster."""
 
     took: float
     """Seconds from the first call to the engine to the last member's line `Clustered`."""
     cpu: float
-    """Seconds of CPU that all members took by then, or a moment later."""
+    """CPU seconds of all members until then, or shortly after."""
     own: float
-    """Those of them that are not the VMs': PID 1, its helpers, and `mongooseimctl`."""
+    """CPU seconds of the same without the VMs: PID 1, its helpers, and `mongooseimctl`."""
 
 
 def measure(bench: Shop) -> list[Measurement]:
     """Start clusters of several sizes."""
     variants = {str(size): partial(form, bench, size) for size in SIZES}
-    rounds = bench.fewer(MOST_ROUNDS)
+    rounds = bench.fewer(FORMATION_ROUNDS)
     found = interleaved(
         "formation", variants, rounds, lambda done: f"{done.took:.1f} s", warm_up=False
     )
@@ -86,13 +88,13 @@ def measure(bench: Shop) -> list[Measurement]:
 
 
 def _exponents(values: dict[str, list[float]]) -> list[float]:
-    """Return the exponent of each round."""
+    """Return the exponent of the growth in each round."""
     rounds = zip(*values.values(), strict=True)
     return [figures.exponent(SIZES, each, "growth of a formation") for each in rounds]
 
 
 def form(bench: Shop, size: int) -> Formation:
-    """Start `size` members at once, and see that they become one cluster."""
+    """Start `size` members at once, and wait until they form one cluster."""
     with shop.containers(bench) as cluster:
         members = [shop.make(cluster, (shop.OURS,), host=f"bench-{n + 1}") for n in range(size)]
         nodes = frozenset(f"mongooseim@{member.host}" for member in members)
@@ -104,7 +106,7 @@ def form(bench: Shop, size: int) -> Formation:
             lambda: _look(members, clustered),
             f"{size} members form one cluster",
             FORMATION_TIMEOUT,
-            LOOK_INTERVAL,
+            FORMATION_INTERVAL,
         )
         own = sum(processes.cpu_with_children(engine_api.pid(member.name)) for member in members)
         cpu = sum(engine_api.cpu_seconds(member.name) for member in members)
@@ -119,7 +121,7 @@ def form(bench: Shop, size: int) -> Formation:
 
 
 def _look(members: list[Container], clustered: dict[str, float]) -> bool:
-    """Note when members said that they are clustered; tell whether all did.
+    """Record when members print that they are clustered; tell whether all have.
 
     Raises BenchmarkError if one has ended.
     """

@@ -1,4 +1,4 @@
-"""PID 1 when nothing happens: its memory, its CPU time, and how often it wakes up."""
+"""Measures an idle PID 1: its memory, its CPU time, and how often it wakes up."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from bench.shop import Shop
 
-WATCHED = 60.0
-"""Seconds."""
+IDLE_TIME = 60.0
+"""Seconds during which idle processes are watched."""
 BARE = "bare python"
 SLEEP = ("sleep", "infinity")
 COMMANDS = {
@@ -27,27 +27,28 @@ COMMANDS = {
     "dumb-init": (("/usr/bin/dumb-init", "--", *SLEEP), "dumb-init"),
     BARE: (("/usr/bin/python3", "-I", "-S", "-c", "import signal; signal.pause()"), "python3"),
 }
-"""Ours is above a server, the others above a process that does nothing: to them it is the same."""
+"""Ours supervises a server; for the others, a process that does nothing makes no difference."""
 HELPER = "ours: helper in a cluster"
-"""What our PID 1 runs beside the VM of a node that is in a cluster, to watch for partitions."""
+"""The helper that our PID 1 runs beside the VM of a clustered node, to detect partitions."""
 IN_A_CLUSTER = {"MASTER_ORDINAL": shop.HOST.rpartition("-")[2]}
-"""Each server founds a cluster of its own."""
+"""Each server starts a cluster of its own."""
 READY = f"Clustered {shop.NODE} with {shop.NODE}"
 TOGETHER = 3
-"""How many servers boot at the same time."""
-SETTLING = 5.0
+"""Number of servers that boot at the same time."""
+SETTLING_TIME = 5.0
+"""Seconds between the last boot and the measurement."""
 
 
 def measure(bench: Shop) -> list[Measurement]:
-    """Watch many containers of each kind in the same minute."""
+    """Watch several containers of each kind during the same minute."""
     with shop.containers(bench) as cluster:
         pids = _start(bench, cluster)
-        shop.settle(SETTLING)
+        shop.settle(SETTLING_TIME)
         if helpers := [child for pid in pids[OURS] for child in _helpers(pid)]:
             pids[HELPER] = helpers
-        say(f"    watching {sum(map(len, pids.values()))} idle PID 1 for {WATCHED:.0f} s")
+        say(f"    watching {sum(map(len, pids.values()))} idle PID 1 for {IDLE_TIME:.0f} s")
         before = {name: [processes.usage(pid) for pid in each] for name, each in pids.items()}
-        time.sleep(WATCHED)
+        time.sleep(IDLE_TIME)
         after = {name: [processes.usage(pid) for pid in each] for name, each in pids.items()}
         memory = {name: [processes.memory_mib(pid) for pid in each] for name, each in pids.items()}
         _check(pids)
@@ -86,7 +87,7 @@ def _measurements(
         ),
         Measurement(
             key="idle.wake-ups",
-            title=f"wake-ups in {WATCHED:.0f} s",
+            title=f"wake-ups in {IDLE_TIME:.0f} s",
             unit="",
             series={name: [float(u.wake_ups + u.preemptions) for u in used[name]] for name in used},
             target=Target(at_most=0.0, every_run=True),
@@ -94,7 +95,7 @@ def _measurements(
         ),
         Measurement(
             key="idle.cpu",
-            title=f"CPU time in {WATCHED:.0f} s",
+            title=f"CPU time in {IDLE_TIME:.0f} s",
             unit="ms",
             series={name: [usage.cpu * 1e3 for usage in used[name]] for name in used},
         ),
@@ -102,7 +103,7 @@ def _measurements(
 
 
 def _start(bench: Shop, cluster: Cluster) -> dict[str, list[int]]:
-    """Start containers of each kind; return their PIDs 1 once they have nothing more to do."""
+    """Start containers of each kind, and return their PIDs 1 when they are idle."""
     pids: dict[str, list[int]] = {name: [] for name in COMMANDS}
     for number in range(bench.runs):
         booting = []
@@ -127,7 +128,7 @@ def _helpers(pid: int) -> list[int]:
 
 
 def _check(pids: dict[str, list[int]]) -> None:
-    """See that what was watched was above something that ran, to the end."""
+    """Raise BenchmarkError if a supervised process has ended during the measurement."""
     for pid in pids[OURS]:
         if shop.status(pid) != "started" or not processes.children(pid):
             raise BenchmarkError("idle: a server ended while its PID 1 was watched")

@@ -1,4 +1,4 @@
-"""What an init works: passing signals on, and reaping orphans, as the real PID 1 of a container."""
+"""Measures the work of PID 1 in a container: passing signals on, and reaping orphans."""
 
 from __future__ import annotations
 
@@ -29,24 +29,26 @@ INITS = {
 WITHOUT = "no init"
 SIGNALS = 1000
 STAMP_SIZE = 20
+"""Bytes of a line of `stamp_signals.py`."""
 PAUSE = 0.001
-"""Seconds between two signals, at least; twice that at most, so that no timer keeps step."""
+"""Seconds between two signals at least. The pause is random, up to twice that, to avoid rhythms."""
 ORPHANS = 10_000
 ROUNDS_OF_ORPHANS = 5
-TIMEOUT = 120.0
-STAMPS = "/tmp/stamps"  # noqa: S108 - in a container of our own
+INIT_TIMEOUT = 120.0
+"""Seconds that anything here may take."""
+STAMPS = "/tmp/stamps"  # noqa: S108 - inside our own container
 GO, MADE = "/tmp/go", "/tmp/made"  # noqa: S108 - as above
 
 
 def measure_signals(bench: Shop) -> list[Measurement]:
-    """Send SIGUSR1 to PID 1, and see when its child got it."""
+    """Send SIGUSR1 to PID 1, and measure when its child receives it."""
     child = ("/usr/bin/python3", "-I", "-S", "/bench/stamp_signals.py", STAMPS)
     inits = {**INITS, WITHOUT: ()}
     with shop.containers(bench) as cluster:
         started = {name: _start(cluster, (*init, *child)) for name, init in inits.items()}
         for _, pid in started.values():
             stamps = processes.file_of(pid, STAMPS)
-            processes.wait_for(stamps.exists, "the child takes signals", TIMEOUT, 0.05)
+            processes.wait_for(stamps.exists, "the child takes signals", INIT_TIMEOUT, 0.05)
         shop.settle()
         variants = {name: partial(latencies, pid) for name, (_, pid) in started.items()}
         found = interleaved(
@@ -78,7 +80,7 @@ def measure_signals(bench: Shop) -> list[Measurement]:
 
 
 def latencies(pid: int) -> list[float]:
-    """Send signals to `pid`; return the microseconds that each took to the child."""
+    """Send signals to `pid`; return the microseconds until the child receives each."""
     stamps = processes.file_of(pid, STAMPS)
     before = stamps.stat().st_size
     sent = []
@@ -86,9 +88,9 @@ def latencies(pid: int) -> list[float]:
         sent.append(time.monotonic_ns())
         os.kill(pid, signal.SIGUSR1)
         time.sleep(PAUSE * (1 + random.random()))  # noqa: S311 - no secret
-        # Two signals that wait at the same time are one: the next is sent when this one has come.
+        # Two pending signals are merged into one, so wait until this one has arrived.
         came = partial(_has_size, stamps, before + number * STAMP_SIZE)
-        processes.wait_for(came, f"signal {number} comes", TIMEOUT, PAUSE)
+        processes.wait_for(came, f"signal {number} comes", INIT_TIMEOUT, PAUSE)
     with stamps.open("rb") as file:
         file.seek(before)
         lines = file.read().splitlines()
@@ -102,7 +104,7 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def measure_reaping(bench: Shop) -> list[Measurement]:
-    """Have PID 1 reap orphans."""
+    """Measure how PID 1 reaps orphans."""
     with shop.containers(bench) as cluster:
         variants = {name: partial(reap, cluster, init) for name, init in INITS.items()}
         rounds = bench.fewer(ROUNDS_OF_ORPHANS)
@@ -121,20 +123,26 @@ def measure_reaping(bench: Shop) -> list[Measurement]:
 
 
 def reap(cluster: Cluster, init: tuple[str, ...]) -> float:
-    """Return the seconds of CPU that an init needs for many orphans."""
+    """Return the CPU seconds that an init needs for many orphans."""
     container, pid = _start(cluster, (*init, "/bin/sh", "/bench/orphans.sh", str(ORPHANS)))
     try:
         processes.wait_for(
-            lambda: len(processes.children(pid)) > 1, f"{init[0]} adopts an orphan", TIMEOUT, 0.05
+            lambda: len(processes.children(pid)) > 1,
+            f"{init[0]} adopts an orphan",
+            INIT_TIMEOUT,
+            0.05,
         )
         before = processes.usage(pid).cpu
         processes.file_of(pid, GO).touch()
         made = processes.file_of(pid, MADE)
-        processes.wait_for(made.exists, f"{ORPHANS} orphans are made", TIMEOUT, 0.1)
+        processes.wait_for(made.exists, f"{ORPHANS} orphans are made", INIT_TIMEOUT, 0.1)
         if int(made.read_text()) != ORPHANS:
             raise BenchmarkError(f"{made.read_text().strip()} orphans were made, not {ORPHANS}")
         processes.wait_for(
-            lambda: len(processes.children(pid)) == 1, f"{init[0]} has reaped all", TIMEOUT, 0.1
+            lambda: len(processes.children(pid)) == 1,
+            f"{init[0]} has reaped all",
+            INIT_TIMEOUT,
+            0.1,
         )
         return processes.usage(pid).cpu - before
     finally:

@@ -1,4 +1,4 @@
-"""A second member: from its start to being a member that has started."""
+"""Measures a second member, from its start until it has joined and started."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ SHELL = "shell sequence"
 TARGET_NODE = f"mongooseim@{shop.PRIMARY}"
 BOTH = frozenset({TARGET_NODE, shop.NODE})
 JOIN_TIMEOUT = 120.0
+"""Seconds."""
 COMMANDS = {
     OURS: ((shop.OURS,), f"Clustered {shop.NODE} with {TARGET_NODE}"),
     SHELL: (("/usr/bin/bash", "/bench/shell_sequence.sh", TARGET_NODE), "joined, starting"),
 }
-"""What is run, and what it prints when it has joined."""
+"""The commands, and the text that each prints when it has joined."""
 
 
 class Join(NamedTuple):
-    """A join that was seen to succeed."""
+    """The cost of a successful join."""
 
     took: float
     """Seconds from the call to the engine to the last `started` in the status file."""
     cpu: float
-    """Seconds of CPU that the joining container had taken by then, or a moment later."""
+    """CPU seconds of the joining container until then, or shortly after."""
 
 
 def measure(bench: Shop) -> list[Measurement]:
@@ -63,7 +64,7 @@ def measure(bench: Shop) -> list[Measurement]:
 
 
 def join(cluster: Cluster, command: tuple[str, ...], said: str) -> Join:
-    """Run a primary and one container that joins it; both are removed again."""
+    """Run a primary and a container that joins it; remove both."""
     primary = cluster.run(shop.PRIMARY)
     container = shop.make(cluster, command)
     try:

@@ -1,4 +1,4 @@
-"""Start and stop of one container, and the start of a plain process, under each init."""
+"""Measures start and stop of a container, and the start of a process, under each init."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from bench.shop import Shop
 
 BARE = "bare VM"
-SETTLING = 0.7
+RUN_TIME = 0.7
 """Seconds that a server runs before it is stopped."""
 STOP_TIMEOUT = 60.0
+"""Seconds."""
 EXEC_LINE = "Exec: "
-"""The last word of the start script before it becomes `erlexec`."""
+"""The last output of the start script before it becomes `erlexec`."""
 START_TARGET = Target(reference=BARE, at_most=1.03)
 STOP_TARGET = Target(reference=BARE, at_most=1.05)
 
@@ -37,7 +38,7 @@ class Life(NamedTuple):
 
 
 def measure(bench: Shop) -> list[Measurement]:
-    """Start and stop containers, whose first process is ours or another."""
+    """Start and stop containers whose PID 1 is ours or another."""
     with shop.containers(bench) as cluster:
         variants = {
             name: partial(live, cluster, command) for name, command in shop.COMMANDS.items()
@@ -71,14 +72,14 @@ def measure(bench: Shop) -> list[Measurement]:
 
 
 def live(cluster: Cluster, command: tuple[str, ...]) -> Life:
-    """Run one container from start to stop."""
+    """Start and stop one container."""
     container = shop.make(cluster, command, env=shop.ALONE)
     try:
         began = time.time()
         engine_api.start(container.name)
         _, started = shop.wait_until_started(container)
         to_exec = shop.printed_at(container, EXEC_LINE) - began
-        shop.settle(SETTLING)
+        shop.settle(RUN_TIME)
         return Life(to_exec, started - began, _stop(container))
     finally:
         shop.discard(cluster, container)
@@ -99,7 +100,7 @@ def _shown(life: Life) -> str:
 
 
 def measure_plain(bench: Shop) -> list[Measurement]:
-    """Start the server as a plain process, in one container that is there already."""
+    """Start the server as a process in a running container."""
     with shop.containers(bench) as cluster:
         container = shop.make(cluster, ("/usr/bin/tini", "--", "sleep", "infinity"))
         container.start()
@@ -130,7 +131,7 @@ def measure_plain(bench: Shop) -> list[Measurement]:
 
 
 def _plain(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Tell tini, which is not PID 1 here, that it is to reap all the same."""
+    """Add the option that makes tini reap although it is not PID 1 here."""
     return (command[0], "-s", *command[1:]) if command[0].endswith("tini") else command
 
 

@@ -1,4 +1,4 @@
-"""A measurement: series of runs side by side, what they are compared with, and the target."""
+"""A measurement: series of runs, the reference that they are compared with, and the target."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
-    """What `subject` may be at most: times the `reference`, or without one, in its own unit."""
+    """The limit for `subject`: a multiple of `reference`, or without one, a value in its unit."""
 
     at_most: float
     reference: str | None = None
     subject: str = OURS
     every_run: bool = False
-    """Not the median counts but the largest run."""
+    """Whether the limit is for the largest run instead of the median."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Something that was measured."""
+    """The runs of one measurement, and how they are judged."""
 
     key: str
-    """A word for programs, such as `start.container.started`."""
+    """An identifier, such as `start.container.started`."""
     title: str
     unit: str
-    """Of the values: s, ms, us, MiB; empty for plain numbers."""
+    """The unit of the values: s, ms, us, MiB; empty for plain numbers."""
     series: Mapping[str, list[float]]
-    """The runs of each thing that was measured, by its name, in the order of the rounds."""
+    """The runs of each variant by its name, in the order of the rounds."""
     target: Target | None = None
     reference: str | None = None
-    """What the others are compared with where there is no target."""
+    """The series that others are compared with if there is no target."""
     note: str = ""
 
     @property
     def compared_with(self) -> str | None:
-        """The series that the ratios are to."""
+        """The series that is the reference of the ratios."""
         return self.target.reference if self.target else self.reference
 
     def summaries(self) -> dict[str, Summary]:
-        """Return what each series comes to. Raises BenchmarkError where nothing was measured."""
+        """Return the summary of each series. Raises BenchmarkError if nothing was measured."""
         if not self.series:
             raise BenchmarkError(f"{self.title}: nothing was measured")
         return {
@@ -60,7 +60,7 @@ class Measurement:
         }
 
     def ratio(self, name: str) -> Ratio | None:
-        """Return how many times the reference a series is; None for the reference itself."""
+        """Return the ratio of a series to the reference; None for the reference itself."""
         reference = self.compared_with
         if reference is None or name == reference:
             return None
@@ -90,7 +90,7 @@ def interleaved(
 ) -> dict[str, list[T]]:
     """Run all variants once in each round, A B C D A B C D ..., and return their results.
 
-    A round before the first, which fills the caches, does not count.
+    With `warm_up`, a first round fills the caches; its results are dropped.
     """
     found: dict[str, list[T]] = {name: [] for name in variants}
     for number in range(0 if warm_up else 1, rounds + 1):

@@ -1,4 +1,4 @@
-"""Plots of all measurements: boxes from quartile to quartile, whiskers from least to most."""
+"""Draws all measurements: boxes from quartile to quartile, whiskers from minimum to maximum."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from bench.measurement import Measurement
 
 WIDTH = 60
+"""Characters of a box with its whiskers."""
 COLUMNS = 3
 INCHES = (5.0, 2.6)
 OURS_COLOUR, OTHER_COLOUR = "#a90533", "#9aa5b1"
 
 
 def text_plot(measurements: Sequence[Measurement]) -> str:
-    """Return the plot as text, one line for each series, each measurement from 0 to its most."""
+    """Return the plot as text, a line for each series, from 0 to the measurement's maximum."""
     lines = ["least |----[ first quartile = median # third quartile ]----| most", ""]
     for measurement in measurements:
         summaries = measurement.summaries()
@@ -57,7 +58,7 @@ def draw(measurements: Sequence[Measurement], path: Path) -> None:
     rows = -(-len(measurements) // COLUMNS)
     figure = Figure(figsize=(INCHES[0] * COLUMNS, INCHES[1] * rows), layout="constrained")
     places = iter(figure.subplots(rows, COLUMNS, squeeze=False).flat)
-    # The measurements first: zip must not take a place that it has no measurement for.
+    # The measurements come first, so that zip takes no place without a measurement.
     for measurement, place in zip(measurements, places, strict=False):
         names = list(measurement.series)[::-1]
         boxes = place.boxplot(

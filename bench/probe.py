@@ -1,4 +1,4 @@
-"""What it costs to ask a server whether it is ready."""
+"""Measures the cost of a readiness probe."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COMMANDS = {OURS: PROBE, CTL: ("mongooseimctl", "status")}
 
 
 def measure(bench: Shop) -> list[Measurement]:
-    """Ask a server that is ready, in both ways, in its container."""
+    """Probe a ready server in its container, with our probe and with `mongooseimctl`."""
     with shop.containers(bench) as cluster:
         container = shop.make(cluster, (shop.OURS,), env=shop.ALONE)
         container.start()
         shop.wait_until_printed(container, "MongooseIM started", shop.READY_TIMEOUT)
         shop.settle()
-        # That they say yes counts only if they can say no: here no server runs.
+        # Both probes must fail where no server runs, else their success means nothing.
         idle = shop.make(cluster, (shop.OURS, "sleep", "infinity"), env=shop.ALONE)
         idle.start()
         for command in COMMANDS.values():

@@ -1,4 +1,4 @@
-"""What the kernel says of a process, container or not: read as root, without waking it."""
+"""Reads the kernel's data on a process, in a container or not, as root and without waking it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Usage(NamedTuple):
-    """What a process has used so far."""
+    """The resources that a process has used so far."""
 
     cpu: float
-    """Seconds on a CPU."""
+    """CPU seconds."""
     wake_ups: int
-    """How often it went to sleep by itself, and so was woken up."""
+    """Voluntary context switches: each is a sleep that ended with a wake-up."""
     preemptions: int
-    """How often it was made to wait for others."""
+    """Involuntary context switches."""
 
 
 def usage(pid: int) -> Usage:
@@ -35,35 +35,35 @@ def usage(pid: int) -> Usage:
 
 
 def cpu_with_children(pid: int) -> float:
-    """Return the seconds of CPU of a process and of its children that have ended."""
+    """Return the CPU seconds of a process and of its children that have ended."""
     words = _read(pid, "stat").rpartition(")")[2].split()
     return sum(int(ticks) for ticks in words[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int) -> tuple[float, float]:
-    """Return RSS, and PSS: its own memory, and its share of what it shares."""
+    """Return RSS and PSS (its own memory plus its share of shared memory), in MiB."""
     rollup = _pairs(pid, "smaps_rollup")
     rss, pss = (int(rollup[name].split()[0]) / 1024 for name in ("Rss", "Pss"))
     return rss, pss
 
 
 def children(pid: int) -> list[int]:
-    """Return the pids of its children, those that have ended and were not reaped too."""
+    """Return the pids of its children, including zombies."""
     return [int(word) for word in _read(pid, f"task/{pid}/children").split()]
 
 
 def program(pid: int) -> str:
-    """Return the name of the program that it runs, as the kernel cuts it."""
+    """Return the name of its program, which the kernel cuts to 15 characters."""
     return _read(pid, "comm").strip()
 
 
 def file_of(pid: int, path: str) -> Path:
-    """Return the path, from here, of a file in the container of a process; no links in it."""
+    """Return the path on this machine of a file in the process's container; links do not work."""
     return Path(f"/proc/{pid}/root{path}")
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout: float, interval: float) -> None:
-    """Look every `interval` s whether `condition` holds. Raises BenchmarkError after `timeout`."""
+    """Check `condition` every `interval` s until it holds. BenchmarkError after `timeout` s."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() >= deadline:

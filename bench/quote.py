@@ -1,4 +1,4 @@
-"""Quote the results in the README: `python -m bench.quote`, after a run that is worth it."""
+"""Copies the results into the README: `python -m bench.quote`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- benchmark: made by `python -m bench.quote` -->\n", "<!-- end 
 def quoted(readme: str, results: Path) -> str:
     """Return the text of a README with the table of targets of `results` (JSON) between its marks.
 
-    Raises ValueError if the marks are not there.
+    Raises ValueError if a mark is missing.
     """
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""The results: raw data as JSON, a table in Markdown, and plots, as text and as PNG."""
+"""Writes the results: data as JSON, a table in Markdown, and plots as text and PNG."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METHOD = (
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on, and nothing that tells whose machine it is."""
+    """Return the conditions that the figures depend on, without the identity of the machine."""
     return {
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
@@ -45,9 +45,9 @@ def machine() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """Return the commit that is measured, with `-dirty` if files differ from it."""
+    """Return the measured commit, with `-dirty` if files differ from it."""
     describe = ("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*")
-    return run(describe, what="the commit that is measured").strip()
+    return run(describe, what="the measured commit").strip()
 
 
 def _processor() -> str:
@@ -60,9 +60,9 @@ def _processor() -> str:
 def write(
     folder: Path, bench: Shop, conditions: dict[str, Any], measurements: Sequence[Measurement]
 ) -> None:
-    """Write all results into `folder`; those of an earlier run are replaced.
+    """Write all results into `folder`, and replace those of an earlier run.
 
-    Raises BenchmarkError, before anything is written, if one of them has nothing measured.
+    Raises BenchmarkError, before anything is written, if a measurement is empty.
     """
     about = {**conditions, "runs": bench.runs, "release": bench.release}
     data = [_data(measurement) for measurement in measurements]
@@ -98,7 +98,7 @@ def _data(measurement: Measurement) -> dict[str, Any]:
 
 
 def read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Measurement]]:
-    """Return the conditions and the measurements that were written as JSON."""
+    """Return the conditions and the measurements from the JSON data."""
     names = ("key", "title", "unit", "series", "note")
     measurements = [
         Measurement(
@@ -196,7 +196,7 @@ def _unit(measurement: Measurement) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with three digits that count, and no exponent."""
+    """Return a number with three significant digits, and no exponent."""
     if value == 0:
         return "0"
     places = DIGITS - 1

@@ -1,4 +1,4 @@
-"""Where the measuring is done: the images, and containers that are gone afterwards."""
+"""Provides the images, and containers that are removed after the measurement."""
 
 from __future__ import annotations
 
@@ -25,44 +25,46 @@ NAMES = "mongooseim-bench"
 PREFIX = "bench"
 CACHE = ROOT / ".cache" / "bench"
 INSIDE = ROOT / "bench" / "inside"
-"""Programs that run in containers, as /bench."""
+"""Programs that run in containers, where the folder is /bench."""
 PRIMARY, HOST = "bench-1", "bench-2"
 """The configuration in the image is rendered for HOST."""
 STATUS_FILE = "/run/mongooseim/var/status"
 READY_TIMEOUT = 120.0
+"""Seconds that a server may take to start."""
 LOOK_INTERVAL = 0.05
+"""Seconds between checks whether it has started."""
 NODE = f"mongooseim@{HOST}"
 OURS = "/usr/bin/member-entrypoint"
 SERVER = ("/usr/lib/mongooseim/bin/mongooseim", "live", "--noshell", "-noinput", "+Bd")
-"""The command that our PID 1 runs, and so all others."""
+"""The command that our PID 1 runs, and that the others run too."""
 COMMANDS = {
     "ours": (OURS,),
     "bare VM": SERVER,
     "tini": ("/usr/bin/tini", "--", *SERVER),
     "dumb-init": ("/usr/bin/dumb-init", "--", *SERVER),
 }
-"""What runs the server as PID 1."""
+"""The commands that run the server as or under PID 1."""
 ALONE = {"JOIN_CLUSTER": "false"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shop:
-    """The images, and how often to measure."""
+    """The images, and the number of rounds."""
 
     runs: int
     builder: str
     member: str
-    """With tini, dumb-init, and a configuration that was rendered once."""
+    """The member image with tini, dumb-init, and a rendered configuration."""
     release: str
-    """What release is in it, in words."""
+    """The release in the member image, in words."""
 
     def fewer(self, most: int) -> int:
-        """Return a smaller number of rounds for what takes long."""
+        """Return the number of rounds, limited to `most`, for slow measurements."""
         return min(self.runs, most)
 
 
 def set_up(runs: int, tarball: Path | None) -> Shop:
-    """Build the images as the sources are now; with the release in `tarball`, or a sample."""
+    """Build the images from the current sources, with the release in `tarball` or a sample."""
     builder = images.build(
         f"{NAMES}/builder",
         ROOT,
@@ -90,7 +92,7 @@ def set_up(runs: int, tarball: Path | None) -> Shop:
 
 @contextlib.contextmanager
 def containers(shop: Shop) -> Iterator[Cluster]:
-    """Provide a network for containers; all of it is gone afterwards, whatever happens."""
+    """Provide a network for containers; remove it and them afterwards in any case."""
     cluster = Cluster(shop.member, PREFIX)
     try:
         yield cluster
@@ -108,7 +110,7 @@ def make(  # noqa: PLR0913 - as docker create
     volumes: tuple[str, ...] = (),
     image: str | None = None,
 ) -> Container:
-    """Make a container with `command` as its PID 1, and do not start it."""
+    """Create a container with `command` as its PID 1, without starting it."""
     return cluster.run(
         host,
         *command[1:],
@@ -121,13 +123,13 @@ def make(  # noqa: PLR0913 - as docker create
 
 
 def discard(cluster: Cluster, container: Container) -> None:
-    """Remove a container of the cluster at once."""
+    """Remove a container of the cluster."""
     container.remove()
     cluster.containers.remove(container)
 
 
 def status(pid: int) -> str:
-    """Return what the status file of the server in the container of `pid` says."""
+    """Return the content of the status file of the server in the container of `pid`."""
     try:
         return processes.file_of(pid, STATUS_FILE).read_text(errors="replace").strip()
     except OSError:
@@ -135,16 +137,16 @@ def status(pid: int) -> str:
 
 
 def wait_until_started(container: Container) -> tuple[int, float]:
-    """Wait until the server's status file says so; return PID 1, and when the file was written.
+    """Wait until the status file contains `started`; return PID 1 and the time of the file.
 
-    The time (as `time.time`) is the file's own, and so does not depend on when we look, or what
-    else runs here; it is precise to 4 ms. Raises BenchmarkError with the container's log.
+    The time (as `time.time`) is the modification time of the file, so it does not depend on when
+    we look; it is precise to 4 ms. Raises BenchmarkError with the container's log.
     """
     pid = 0
     try:
         pid = engine_api.pid(container.name)
         processes.wait_for(
-            lambda: status(pid) == "started" or not _is_there(pid),
+            lambda: status(pid) == "started" or not _exists(pid),
             f"{container.name} starts its server",
             READY_TIMEOUT,
             LOOK_INTERVAL,
@@ -156,18 +158,18 @@ def wait_until_started(container: Container) -> tuple[int, float]:
 
 def _written_at(pid: int) -> float:
     if status(pid) != "started":
-        raise BenchmarkError("it ended before its server had started")
+        raise BenchmarkError("it has ended before its server started")
     return processes.file_of(pid, STATUS_FILE).stat().st_mtime
 
 
-def _is_there(pid: int) -> bool:
+def _exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
 def printed_at(container: Container, text: str) -> float:
     """Return when the container printed the first line with `text` (as `time.time`).
 
-    Raises BenchmarkError if there is none.
+    Raises BenchmarkError if there is no such line.
     """
     for at, line in engine_api.lines(container.name):
         if text in line:
@@ -192,12 +194,12 @@ def wait_until_printed(container: Container, text: str, timeout: float) -> None:
 
 
 def settle(seconds_long: float = 1.0) -> None:
-    """Give the machine a moment to come to rest."""
+    """Wait, so that the machine becomes idle."""
     time.sleep(seconds_long)
 
 
 def require_root() -> None:
-    """See that /proc of the containers' processes can be read. Raises BenchmarkError."""
+    """Raise BenchmarkError unless /proc of the containers' processes can be read."""
     if os.geteuid() != 0 or not Path("/proc/self/smaps_rollup").exists():
         raise BenchmarkError(
             "the benchmark reads /proc of the containers' processes: run it as root, on Linux,"
@@ -208,11 +210,11 @@ def require_root() -> None:
 
 
 class Spent(NamedTuple):
-    """What a command took, in seconds."""
+    """The time that a command needed, in seconds."""
 
     wall: float
     cpu: float
-    """Of the command and of all that it waited for."""
+    """CPU time of the command and of all processes that it waited for."""
 
 
 def timed(
@@ -221,7 +223,7 @@ def timed(
     status: str = "0",
     timeout: float = READY_TIMEOUT,
 ) -> Spent:
-    """Run a command in a container that runs; return what it took there, without docker's part.
+    """Run a command in a running container; return the time in there, without docker's part.
 
     Raises BenchmarkError with its output unless it ends with `status` ("not-0": any but 0).
     """

@@ -1,4 +1,4 @@
-"""`/build.sh` of the MongooseIM builder image: from any commit to a tarball that can be trusted."""
+"""`/build.sh` of the MongooseIM builder image: builds a release tarball from any commit."""
 
 from member_entrypoint import VERSION
 

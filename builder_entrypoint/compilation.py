@@ -1,10 +1,10 @@
-"""From source to release: configure, make, and a note in it of what it was made from."""
+"""From source to release: configure, make, and write the version file."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from builder_entrypoint.errors import CompilationError
-from builder_entrypoint.git import without_repository
+from builder_entrypoint.git import without_repository_variables
 from builder_entrypoint.masking import Mask
 from builder_entrypoint.packages import PackageCache
 from builder_entrypoint.processes import Processes
@@ -21,9 +21,12 @@ def compile_release(
     processes: Processes,
     environment: Mapping[str, str],
 ) -> Path:
-    """Build the release of `source` and return its folder. Raises `CompilationError`."""
-    epoch = source.time if settings.source_date_epoch is None else settings.source_date_epoch
-    variables = without_repository(environment) | {"SOURCE_DATE_EPOCH": str(epoch)}
+    """Compile `source` and return the folder of the release. Raises `CompilationError`.
+
+    Raises `StoppedError` when a stop is requested.
+    """
+    epoch = str(settings.epoch(source.time))
+    variables = without_repository_variables(environment) | {"SOURCE_DATE_EPOCH": epoch}
     packages = PackageCache(settings, work, processes)
     variables |= packages.prepare(environment)
     configure = source.folder / "tools" / "configure"
@@ -46,14 +49,13 @@ def compile_release(
             f"compilation failed: make rel ended with status 0, but made no release in {RELEASE}"
         )
     _write_version(settings, source, release)
-    packages.keep()
+    packages.save()
     return release
 
 
 def _write_version(settings: Settings, source: Source, release: Path) -> None:
     repository = Mask(settings.repository).text(settings.repository)
-    first = f"{settings.project}-{settings.commit}-{repository}"
-    text = f"{first}\n{source.description}\n"
+    text = f"{settings.project}-{settings.commit}-{repository}\n{source.description}\n"
     try:
         (release / "version").write_bytes(text.encode(errors="surrogateescape"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What can go wrong in a build, each kind with the exit status that the README promises."""
+"""The errors that end a build, each with the exit status that the README lists."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ if TYPE_CHECKING:
 
 
 class BuildError(Exception):
-    """An error that ends the build; its text is for the operator: what was tried, what came back.
+    """An error that ends the build. Its text tells the operator what was tried, and what happened.
 
-    The text holds no credentials only after it went through `masking`: print it with `Output.say`.
+    The text may hold credentials: print it with `Output.say`, which masks them.
     """
 
     status = 1
+    """Exit status of the builder."""
 
     def __init__(self, text: str, ended: Ended | None = None) -> None:
         """Take the text, and how the program ended that failed; None if no program did."""
@@ -23,17 +24,17 @@ class BuildError(Exception):
 
 
 class ConfigurationError(BuildError):
-    """The arguments or variables make no sense; nothing was touched. One line for each error."""
+    """Arguments or variables are wrong; nothing was built. One line for each error."""
 
     status = 78
 
 
 class SourceError(BuildError):
-    """The commit could not be had: the repository, the network, the credentials, its name."""
+    """The source could not be fetched: wrong address, network, credentials, or cache."""
 
 
 class CommitNotFoundError(SourceError):
-    """The repository was read, and it has no such commit."""
+    """The repository was read, and has no such commit."""
 
 
 class CompilationError(BuildError):
@@ -41,10 +42,10 @@ class CompilationError(BuildError):
 
 
 class StoppedError(BuildError):
-    """A signal asked the build to stop."""
+    """A signal stopped the build."""
 
 
 class TarballError(BuildError):
-    """The release was built, or would have been, but its tarball cannot be written."""
+    """The tarball cannot be written."""
 
     status = 2

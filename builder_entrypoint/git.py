@@ -1,4 +1,4 @@
-"""git, as a program. Its environment is the user's: credential helpers, ssh agent, proxies."""
+"""Runs git in the user's environment, so that credential helpers, ssh agent and proxies work."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,8 +7,8 @@ from pathlib import Path
 from builder_entrypoint.errors import SourceError
 from builder_entrypoint.processes import Ended, Processes
 
-# What would make git work on another repository than the one we name; git itself clears them too.
-_OTHER_REPOSITORY = (
+# Variables that point git at another repository than the one we name.
+_REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -18,12 +18,12 @@ _OTHER_REPOSITORY = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
 )
-# A collection of garbage in the background would outlive the lock on the mirror.
+# Garbage collection in the background would outlive the lock on the mirror.
 _CONFIGURATION = (
     *("-c", "gc.autoDetach=false"),
     *("-c", "maintenance.autoDetach=false"),
     *("-c", "advice.detachedHead=false"),
-    # Nobody reads them; and for the e-mail address in them git asks the name server who we are.
+    # Nobody reads reflogs, and for the e-mail address in them git makes a slow DNS query.
     *("-c", "core.logAllRefUpdates=false"),
 )
 
@@ -32,11 +32,11 @@ class Git:
     """Runs git for one build."""
 
     def __init__(self, processes: Processes, environment: Mapping[str, str]) -> None:
-        """Take the environment that git is to have."""
+        """Take the environment that git runs in."""
         self._processes = processes
-        self._environment = without_repository(environment)
+        self._environment = without_repository_variables(environment)
         if not _is_terminal(0):
-            # Nobody could answer: better an error than a question for ever.
+            # Nobody can answer: an error is better than a prompt that waits for ever.
             self._environment.setdefault("GIT_TERMINAL_PROMPT", "0")
 
     def run(
@@ -47,7 +47,7 @@ class Git:
     ) -> Ended:
         """Run git in our own working directory, with the repository `folder` if there is one.
 
-        `take`, if given, is called with what it prints, which is then not shown.
+        `take`, if given, is called with each piece of git's output, which is then not shown.
         """
         repository = [f"--git-dir={folder}"] if folder else []
         if folder and folder.name == ".git":
@@ -57,22 +57,22 @@ class Git:
             command, name=f"git {arguments[0]}", environment=self._environment, take=take
         )
 
-    def must(self, what: str, folder: Path | None, *arguments: str) -> None:
-        """Run git. Raises `SourceError`, beginning with `what`, when it fails."""
+    def run_checked(self, problem: str, folder: Path | None, *arguments: str) -> None:
+        """Run git. Raises `SourceError`, whose text begins with `problem`, if git fails."""
         ended = self.run(folder, *arguments)
         if not ended.succeeded:
-            raise SourceError(f"{what}: {ended.explained()}", ended)
+            raise SourceError(f"{problem}: {ended.explained()}", ended)
 
-    def answer(self, folder: Path, *arguments: str) -> str | None:
-        """Return what git prints, without the last line's end; None if it fails."""
+    def query(self, folder: Path, *arguments: str) -> str | None:
+        """Return what git prints, without white space around it; None if git fails."""
         captured = bytearray()
         ended = self.run(folder, *arguments, take=captured.extend)
         return captured.decode(errors="replace").strip() if ended.succeeded else None
 
 
-def without_repository(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without variables that point git at another repository."""
-    return {name: value for name, value in environment.items() if name not in _OTHER_REPOSITORY}
+def without_repository_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that point git at another repository."""
+    return {name: value for name, value in environment.items() if name not in _REPOSITORY_VARIABLES}
 
 
 def _is_terminal(descriptor: int) -> bool:

@@ -1,7 +1,7 @@
-"""Where symbolic links in a release lead: the tarball holds what they point to.
+"""Checks the symbolic links in a release, which are replaced by their targets in the tarball.
 
-A link may lead to the build's own files, and to files that everybody on this machine can read
-anyway. A tarball that is handed around must not hold anything else, like /etc/shadow.
+A link may point to the build's own files, and to files that everybody on this machine may read.
+Other files, such as /etc/shadow, must not get into a tarball that people pass on.
 """
 
 import os
@@ -10,42 +10,43 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builder_entrypoint.errors import TarballError
-from builder_entrypoint.names import shown
+from builder_entrypoint.names import printable
 
 
 def check_links(release: Path, source: Path, check_stop: Callable[[], None]) -> None:
-    """Check every link in `release`; those into `source`, the build's own folder, are all fine.
+    """Check every link in `release`; links into `source`, the build's own folder, are allowed.
 
-    Raises `TarballError` that names the first that is not; `check_stop` is called now and then.
+    Raises `TarballError` for the first link that is not allowed, or any exception of `check_stop`,
+    which is called for each folder.
     """
-    inside = Path(os.path.realpath(source))
     status = release.stat()
-    _check_folder(release, release, inside, ((status.st_dev, status.st_ino),), check_stop)
+    ancestors = ((status.st_dev, status.st_ino),)
+    _check_folder(release, release, Path(os.path.realpath(source)), ancestors, check_stop)
 
 
 def _check_folder(
     folder: Path,
     release: Path,
-    inside: Path,
-    above: tuple[tuple[int, int], ...],
+    source: Path,
+    ancestors: tuple[tuple[int, int], ...],
     check_stop: Callable[[], None],
 ) -> None:
-    """Check what is in `folder`, which `above` (device, inode of each) has led to."""
+    """Check the content of `folder`; `ancestors` are device and inode of it and its parents."""
     check_stop()
     for path in sorted(folder.iterdir()):
-        name = shown(str(path.relative_to(release.parent)))
+        name = printable(str(path.relative_to(release.parent)))
         status = _status(path, name)
-        own = Path(os.path.realpath(path)).is_relative_to(inside)
+        own = Path(os.path.realpath(path)).is_relative_to(source)
         if not own and not _readable_by_all(path, status):
             raise TarballError(
-                f"packing failed: {name} leads to {shown(os.path.realpath(path))}, "
-                "which is no file of this build and not everybody may read it"
+                f"packing failed: {name} leads to {printable(os.path.realpath(path))}, "
+                "which is not a file of this build and not readable by everybody"
             )
         if stat.S_ISDIR(status.st_mode):
             identity = (status.st_dev, status.st_ino)
-            if identity in above:
+            if identity in ancestors:
                 raise TarballError(f"packing failed: {name} leads back to a folder that it is in")
-            _check_folder(path, release, inside, (*above, identity), check_stop)
+            _check_folder(path, release, source, (*ancestors, identity), check_stop)
         elif not stat.S_ISREG(status.st_mode):
             raise TarballError(f"packing failed: {name} is neither a file nor a folder")
 
@@ -54,7 +55,7 @@ def _status(path: Path, name: str) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        link = f" is a link to {shown(os.readlink(path))}, which" if path.is_symlink() else ""
+        link = f" is a link to {printable(os.readlink(path))}, which" if path.is_symlink() else ""
         raise TarballError(
             f"packing failed: {name}{link} cannot be followed: {error.strerror}"
         ) from error

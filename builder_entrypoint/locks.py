@@ -1,10 +1,12 @@
-"""Locks between builds, and the leftovers of builds that were killed.
+"""Locks between builds, and removal of what killed builds left behind.
 
-A lock is a flock on a file: the kernel lets go of it when whoever had it is dead, with all programs
-that inherited it. So what can be locked has no owner, and can be cleaned.
+A lock is a flock on a file. The kernel releases it when the build that holds it, and all programs
+that inherited it, have ended. So files and folders whose lock is free have no owner, and may be
+removed.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -14,28 +16,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-RETRY = 0.1  # seconds
-_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+from builder_entrypoint.errors import BuildError
+
+RETRY_INTERVAL = 0.1  # seconds
+_OPEN_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class TemporaryFile(NamedTuple):
-    """A file under a name that will not last."""
+    """A file that is removed unless it is renamed."""
 
     path: Path
     file: BinaryIO
 
 
 def try_lock(path: Path, flags: int = _OPEN) -> int | None:
-    """Lock the file `path`; return the descriptor, or None if another build has it.
+    """Lock the file `path`; return its descriptor, or None if another build holds the lock.
 
-    Raises `OSError` if there can be no such file.
+    Raises `OSError` if the file cannot be opened with `flags`.
     """
     while True:
         descriptor = os.open(path, flags, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still(path, descriptor):
+            if _is_same_file(path, descriptor):
                 return descriptor
         except BlockingIOError:
             os.close(descriptor)
@@ -43,23 +47,24 @@ def try_lock(path: Path, flags: int = _OPEN) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # removed by whoever had it before us: once more
+        os.close(descriptor)  # the previous owner has removed the file: try again
 
 
 @contextlib.contextmanager
 def locked(
-    path: Path, wait: Callable[[float], None], waiting: Callable[[], None] | None = None
+    path: Path, wait: Callable[[float], None], on_wait: Callable[[], None] | None = None
 ) -> Iterator[int]:
-    """Hold the lock on the file or folder `path`, and give its descriptor.
+    """Hold the lock on the file or folder `path`; give its descriptor.
 
-    While another build has it, wait with `wait(seconds)`, after `waiting()` said so.
+    While another build holds it, `wait(seconds)` is called again and again, and `on_wait()` once
+    before. Raises `OSError` if `path` cannot be opened, or any exception of `wait`.
     """
-    flags = _FOLDER if path.is_dir() else _OPEN
+    flags = _OPEN_FOLDER if path.is_dir() else _OPEN
     descriptor = try_lock(path, flags)
-    if descriptor is None and waiting:
-        waiting()
+    if descriptor is None and on_wait:
+        on_wait()
     while descriptor is None:
-        wait(RETRY)
+        wait(RETRY_INTERVAL)
         descriptor = try_lock(path, flags)
     try:
         yield descriptor
@@ -69,25 +74,23 @@ def locked(
 
 @contextlib.contextmanager
 def work_folder() -> Iterator[tuple[Path, int]]:
-    """Give a new folder for a build, with its lock, and remove it afterwards.
+    """Give an empty folder for a build, and its lock's descriptor; remove the folder afterwards.
 
-    The path is the same each time unless several builds run at once, because compilers write it
-    into what they make. Folders that dead builds left behind are removed. Raises `OSError`.
+    Compilers write the path into the release, so it is the same each time unless several builds run
+    at once. Folders of builds that were killed are removed. Raises `BuildError`.
     """
-    parent = Path(tempfile.gettempdir(), f"mongooseim-builder-{os.getuid()}")
-    with contextlib.suppress(FileExistsError):
-        parent.mkdir(mode=0o700)
-    status = parent.lstat()
-    if status.st_uid != os.getuid() or not parent.is_dir() or parent.is_symlink():
-        raise FileExistsError(17, "belongs to somebody else", str(parent))
-    _clean(parent)
-    number = 1
-    while (descriptor := try_lock(parent / f"{number}.lock")) is None:
-        number += 1
-    folder = parent / str(number)
     try:
+        parent = _parent_folder()
+        _remove_orphaned_folders(parent)
+        number = 1
+        while (descriptor := try_lock(parent / f"{number}.lock")) is None:
+            number += 1
+        folder = parent / str(number)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
+    except OSError as error:
+        raise BuildError(f"cannot make a work folder: {error}") from error
+    try:
         yield folder, descriptor
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -95,7 +98,19 @@ def work_folder() -> Iterator[tuple[Path, int]]:
         os.close(descriptor)
 
 
-def _clean(parent: Path) -> None:
+def _parent_folder() -> Path:
+    """Return the folder that holds all work folders of this user."""
+    parent = Path(tempfile.gettempdir(), f"mongooseim-builder-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        parent.mkdir(mode=0o700)
+    status = parent.lstat()
+    if status.st_uid != os.getuid() or not parent.is_dir() or parent.is_symlink():
+        reason = "is not a folder of the user who runs the build"
+        raise FileExistsError(errno.EEXIST, reason, str(parent))
+    return parent
+
+
+def _remove_orphaned_folders(parent: Path) -> None:
     for lock in parent.glob("*.lock"):
         with contextlib.suppress(OSError):
             descriptor = try_lock(lock)
@@ -105,8 +120,11 @@ def _clean(parent: Path) -> None:
                 os.close(descriptor)
 
 
-def clean_files(folder: Path, prefix: str) -> None:
-    """Remove the files in `folder` whose names begin with `prefix` and whose owners are dead."""
+def remove_orphaned_files(folder: Path, prefix: str) -> None:
+    """Remove the files in `folder` whose names begin with `prefix` and whose locks are free.
+
+    Raises `OSError` if the folder cannot be read.
+    """
     for entry in os.scandir(folder):
         if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
             with contextlib.suppress(OSError):
@@ -118,10 +136,10 @@ def clean_files(folder: Path, prefix: str) -> None:
 
 @contextlib.contextmanager
 def temporary_file(folder: Path, prefix: str) -> Iterator[TemporaryFile]:
-    """Give a new file in `folder`, locked so that `clean_files` of other builds leaves it alone.
+    """Give a new file in `folder`, locked so that `remove_orphaned_files` does not remove it.
 
-    It has the permissions of an ordinary file, and is removed afterwards unless it was renamed.
-    Raises `OSError`.
+    Its permissions follow the umask. It is removed afterwards unless it was renamed. Raises
+    `OSError`.
     """
     descriptor = None
     while descriptor is None:
@@ -134,7 +152,7 @@ def temporary_file(folder: Path, prefix: str) -> Iterator[TemporaryFile]:
         path.unlink(missing_ok=True)
 
 
-def _is_still(path: Path, descriptor: int) -> bool:
+def _is_same_file(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Credentials in URLs never reach a terminal, a log or a file: here they are taken out.
+"""Masks credentials, so that they never reach a terminal, a log or a file.
 
-Two ways, because output is not ours: whatever looks like credentials in a URL is masked, and the
-credentials that we were given are masked wherever and however they turn up.
+Everything that looks like credentials in a URL is masked. The credentials in REPO are also masked
+outside of URLs, because programs print them in other forms.
 """
 
 import re
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 MASK = b"***"
-SHORTEST_SECRET = 4  # characters; a shorter password alone would mask ordinary words
-LONGEST_LEAD = len("?private_token=")  # what tells that a secret follows
-HELD_BACK = 4096  # bytes at the end of an endless line that may be the beginning of a secret
+SHORTEST_SECRET = 4  # bytes; a shorter secret is likely to be a part of ordinary words
+LONGEST_PREFIX = len("?private_token=")  # bytes; the longest text before a secret in a URL
+HELD_BACK = 4096  # bytes at the end of an endless line, where a secret may begin
 
-# Up to the last "@" before a slash, as curl and git read it. A user name alone is a secret only in
-# http, where it may be a token: in ssh://git@host it is not.
+# Credentials end at the last "@" before a slash, as for curl and git. A user name alone is a secret
+# only in http, where it may be a token, but not in ssh://git@host.
 _CREDENTIALS = re.compile(
     rb"(?i:(?<=https://)|(?<=http://))[^\s/?#'\"<>]+(?=@)"
     rb"|(?<=://)[^\s/?#'\"<>:@]*:[^\s/?#'\"<>]+(?=@)"
@@ -25,10 +25,10 @@ _USER_INFORMATION = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]+)@", re.DOT
 
 
 class Mask:
-    """Knows the secrets of one build and takes them out of what it is given."""
+    """Masks the secrets of one build."""
 
     def __init__(self, repository: str = "") -> None:
-        """Learn the credentials in the URL `repository`, if there are any."""
+        """Take the repository, whose credentials are masked if it is a URL with credentials."""
         secrets = [re.escape(secret) for secret in _secrets(_encode(repository))]
         alternatives = [*secrets, _CREDENTIALS.pattern]
         self._pattern = re.compile(b"|".join(alternatives))
@@ -42,30 +42,30 @@ class Mask:
         return self.data(_encode(text)).decode(errors="surrogateescape")
 
     def safe_cut(self, data: bytes) -> int:
-        """Return where an endless line can be cut so that no credential is cut in two."""
+        """Return the offset, in bytes, where an endless line can be cut outside of credentials."""
         cut = max(0, len(data) - HELD_BACK)
         for match in self._pattern.finditer(data):
-            # The end counts too: only the "@" after it tells that it is one.
-            if match.start() - LONGEST_LEAD < cut <= match.end():
-                return max(0, match.start() - LONGEST_LEAD)
+            # `<=`, because the "@" right after the credentials must not be cut off either.
+            if match.start() - LONGEST_PREFIX < cut <= match.end():
+                return max(0, match.start() - LONGEST_PREFIX)
         return cut
 
 
 class MaskedStream:
-    """Masks output that arrives in pieces: a credential may begin in one and end in the next."""
+    """Masks output that arrives in pieces, also credentials that are in two pieces."""
 
     def __init__(self, mask: Mask) -> None:
-        """Begin with nothing held back."""
+        """Begin with no data."""
         self._mask = mask
         self._pending = b""
 
     @property
     def pending(self) -> bool:
-        """Whether something is held back."""
+        """Whether data is held back."""
         return bool(self._pending)
 
     def feed(self, data: bytes) -> bytes:
-        """Take a piece; return, masked, the lines that are complete now."""
+        """Add a piece; return the complete lines, masked."""
         self._pending += data
         cut = self._pending.rfind(b"\n") + 1
         if len(self._pending) - cut > 2 * HELD_BACK:
@@ -73,12 +73,12 @@ class MaskedStream:
         return self._take(cut)
 
     def idle(self) -> bytes:
-        """Return the words of an unfinished line that are complete: nothing came for a while."""
+        """Return the complete words of an unfinished line, masked, after a pause of the output."""
         ends = [match.end() for match in _WHITESPACE.finditer(self._pending)]
         return self._take(ends[-1] if ends else 0)
 
     def end(self) -> bytes:
-        """Return all that was held back: nothing more comes."""
+        """Return all data that was held back, masked, after the end of the output."""
         return self._take(len(self._pending))
 
     def _take(self, cut: int) -> bytes:
@@ -87,7 +87,7 @@ class MaskedStream:
 
 
 def without_credentials(repository: str) -> str:
-    """Return the URL without user name and password, for names and keys; a path stays as it is."""
+    """Return the URL without user name and password; a path is returned unchanged."""
     data = _encode(repository)
     match = _USER_INFORMATION.match(data)
     if match:
@@ -96,11 +96,12 @@ def without_credentials(repository: str) -> str:
 
 
 def _secrets(repository: bytes) -> Iterator[bytes]:
-    """Return the credentials in the URL, as written and decoded, alone and with the user's name.
+    """Yield the credentials in the URL: with and without the user name, as written and decoded.
 
-    None begins with one that is returned before it, so the first that matches masks the most. For
-    the decoded pair `U:P` before a password `p`, of which `P` is the decoded form: if `p` began
-    with `U:P`, `p` would be `U:r` where `r` begins with the decoded `r`, and so on without end.
+    The first form that matches is masked, so no form may begin with one that comes before it. All
+    but one come after longer ones: the password as written may be longer than the decoded
+    `USER:PASSWORD`. But it cannot begin with that: after `USER:` it would have to begin with its
+    own decoded rest, which begins with a user name and a colon again, and so on without end.
     """
     match = _USER_INFORMATION.match(repository)
     if not match:

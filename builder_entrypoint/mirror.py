@@ -1,4 +1,4 @@
-"""A bare mirror of one repository: what the cache keeps, or what one build makes for itself."""
+"""A bare mirror of one repository, in the cache or in the work folder of one build."""
 
 import os
 import re
@@ -10,37 +10,38 @@ from builder_entrypoint.git import Git
 
 FULL_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SHORT_HASH = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
-ASKED = "refs/builder/asked"
-NEW = ("init", "--quiet", "--bare", "--")
+REQUESTED = "refs/builder/requested"
+INIT = ("init", "--quiet", "--bare", "--")
 HINT = "check the address, the network and the credentials"
 
 
 class Mirror:
-    """All branches and tags of a repository, and whatever else was asked for once."""
+    """All branches and tags of a repository, and the other commits that builds have requested."""
 
     def __init__(self, git: Git, folder: Path, repository: str) -> None:
-        """`folder` may be missing; `repository` is what git fetches from."""
+        """Take the folder, which may be missing, and the address or path that git fetches from."""
         self._git = git
         self.folder = folder
         self.repository = repository
 
     def find(self, commit: str) -> str:
-        """Return the full hash of `commit`, fetching only if it is not here for certain.
+        """Return the full hash of `commit`; make or update the mirror where necessary.
 
-        A hash never changes its meaning, so one that is here needs no network. Raises
-        `SourceError`.
+        A commit that is named by its hash and is in the mirror needs no network. Raises
+        `SourceError`, or `CommitNotFoundError` if the repository has no such commit.
         """
-        self._git.must("clone failed", self.folder, *NEW, str(self.folder))
-        if SHORT_HASH.fullmatch(commit) and not self._named(commit):
+        self._git.run_checked("clone failed", self.folder, *INIT, str(self.folder))
+        if SHORT_HASH.fullmatch(commit) and not self._is_branch_or_tag(commit):
             found = self._hash(commit)
             if found:
                 return found
         self._fetch(commit)
         found = self._resolve(commit)
         if not found and FULL_HASH.fullmatch(commit):
-            # On no branch, as the commits of a pull request: many servers give it for its hash.
-            asked = self._git.run(self.folder, *self._fetch_command(f"+{commit}:{ASKED}/{commit}"))
-            found = self._hash(commit) if asked.succeeded else None
+            # Many servers also send commits that are on no branch, such as those of pull requests.
+            reference = f"+{commit}:{REQUESTED}/{commit}"
+            ended = self._git.run(self.folder, *self._fetch_command(reference))
+            found = self._hash(commit) if ended.succeeded else None
         if not found:
             raise CommitNotFoundError(
                 f"checkout failed: {self.repository} has no branch, tag or commit {commit}: "
@@ -48,14 +49,14 @@ class Mirror:
             )
         return found
 
-    def is_sound(self) -> bool:
-        """Whether all that is stored here can be read, and is what its hash says."""
+    def is_intact(self) -> bool:
+        """Tell whether every object in the mirror can be read and matches its hash."""
         return (self.folder / "HEAD").exists() and self._git.run(
             self.folder, "fsck", "--full", "--no-dangling", "--no-progress"
         ).succeeded
 
     def clean(self) -> None:
-        """Remove what a git that was killed left behind. Only for whoever has the lock."""
+        """Remove the lock files and temporary files of killed gits; requires the mirror's lock."""
         for parent, _, files in os.walk(self.folder):
             objects = Path(parent).is_relative_to(self.folder / "objects")
             for name in files:
@@ -63,7 +64,7 @@ class Mirror:
                     Path(parent, name).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Forget everything."""
+        """Delete the mirror."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _fetch_command(self, *references: str) -> list[str]:
@@ -73,7 +74,7 @@ class Mirror:
     def _fetch(self, commit: str) -> None:
         references = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
         if commit == "HEAD" or commit.startswith("refs/"):
-            references.append(f"+{commit}:{ASKED}/{commit}")
+            references.append(f"+{commit}:{REQUESTED}/{commit}")
         command = self._fetch_command(*references)
         command.insert(1, "--prune")
         ended = self._git.run(self.folder, *command)
@@ -82,16 +83,16 @@ class Mirror:
         if "find remote ref" in ended.last_line:
             raise CommitNotFoundError(f"checkout failed: {self.repository} has no {commit}")
         raise SourceError(
-            f"clone failed: git fetch from {self.repository} {ended.outcome()}: {HINT}",
-            ended,
+            f"clone failed: git fetch from {self.repository} {ended.outcome()}: {HINT}", ended
         )
 
-    def _named(self, commit: str) -> bool:
+    def _is_branch_or_tag(self, commit: str) -> bool:
         return any(self._hash(f"refs/{kind}/{commit}") for kind in ("heads", "tags"))
 
     def _resolve(self, commit: str) -> str | None:
+        """Return the full hash of what `commit` names first: see the order below."""
         candidates = [
-            f"{ASKED}/{commit}",
+            f"{REQUESTED}/{commit}",
             f"refs/heads/{commit}",
             f"refs/heads/{commit.removeprefix('origin/')}",
             f"refs/tags/{commit}",
@@ -102,6 +103,6 @@ class Mirror:
         return next(filter(None, map(self._hash, candidates)), None)
 
     def _hash(self, name: str) -> str | None:
-        return self._git.answer(
+        return self._git.query(
             self.folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"
         )

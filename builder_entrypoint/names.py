@@ -1,10 +1,10 @@
-"""Names that are safe in a file name, and never the same for two different things.
+"""Turns names into safe parts of file names, different names into different ones.
 
-The rule, for PROJECT and COMMIT: each run of characters other than letters and digits of ASCII and
-`.` `_` `+` `-` becomes one `-`; dots and hyphens at the beginning go; all after the 80th goes.
-If that changed anything, or if the name ends like a changed one, `-` and the first 10 hexadecimal
-digits of the name's SHA-256 follow: `feature/x` becomes `feature-x-217d2bf51f`, while `feature-x`
-stays as it is.
+The rule for PROJECT and COMMIT: each run of characters other than ASCII letters, ASCII digits and
+`.` `_` `+` `-` becomes one `-`; dots and hyphens at the beginning are removed, and so is everything
+after 80 characters. If that changes the name, or if the name already ends like a changed one, `-`
+and the first 10 hexadecimal digits of its SHA-256 are added: `feature/x` becomes
+`feature-x-217d2bf51f`, but `feature-x` stays the same.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _LIKE_CHANGED = re.compile(r"-[0-9a-f]{10}$")
 
 
 def safe_name(name: str) -> str:
-    """Return `name` as it stands in file names, by the rule above."""
+    """Return `name` in the form that file names contain, by the rule above."""
     safe = _UNSAFE.sub("-", name).lstrip(".-")[:LONGEST]
     if safe == name and not _LIKE_CHANGED.search(name):
         return safe
@@ -24,6 +24,6 @@ def safe_name(name: str) -> str:
     return f"{safe.rstrip('-') or 'name'}-{digest}"
 
 
-def shown(name: str) -> str:
-    """Return a file name as it can be printed on one line, whatever characters it has."""
+def printable(name: str) -> str:
+    """Return `name` with its control characters as escapes, so that it fits on one line."""
     return name.encode("unicode_escape").decode() if not name.isprintable() else name

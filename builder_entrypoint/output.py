@@ -1,4 +1,4 @@
-"""What a build prints: to standard output as it comes, and to the log file, without credentials."""
+"""Prints the output of a build to standard output and to the log file, without credentials."""
 
 import os
 import select
@@ -14,19 +14,20 @@ import structlog
 from builder_entrypoint.masking import Mask, MaskedStream
 
 STANDARD_OUTPUT = 1
-PIECE = 4096  # bytes; a pipe that can be written to takes so many without blocking
-USUAL_WIDTH = 80  # columns, of a terminal that does not know its own
-TAIL_LINES = 40
-TAIL_WIDTH = 1000  # bytes of a line that are repeated
+PIECE = 4096  # bytes; a pipe that poll() reports as writable takes that many without blocking
+DEFAULT_WIDTH = 80  # columns, for a terminal that does not report its width
+TAIL_LINES = 40  # lines that are repeated when a program fails
+TAIL_WIDTH = 1000  # bytes of each of those lines that are repeated
+STOP_CHECK_INTERVAL = 200  # milliseconds between checks for a stop while nobody reads our output
 
 
 class Output:
-    """The one writer: our own lines, the output of commands, and the status line between them."""
+    """Writes our own lines, the output of programs, and the status line between them."""
 
     def __init__(self, mask: Mask, stopping: Callable[[], bool]) -> None:
         """Write to standard output only, until `open_log`.
 
-        When `stopping()` holds, nobody is waited for who does not read our output.
+        When nobody reads our output, it is dropped as soon as `stopping()` returns True.
         """
         self._mask = mask
         self._stopping = stopping
@@ -43,48 +44,48 @@ class Output:
         )
 
     def open_log(self, path: Path) -> None:
-        """Append to the file `path` from now on as well. Raises `OSError`."""
+        """Write to the end of the file `path` too from now on. Raises `OSError`."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptors.append(os.open(path, flags, 0o644))
 
     def say(self, text: str) -> None:
-        """Print a line of our own, with the time before it."""
-        self.end_command()
+        """Print one of our own lines, with the time before it."""
+        self.end_program()
         self._logger.info(text)
 
     def repeat_tail(self) -> None:
-        """Print the last lines of the last command again; the log file has them already."""
-        self.end_command()
+        """Print the last lines of the last program again, but not to the log, which has them."""
+        self.end_program()
         text = b"\n".join(self._tail)
         if text:
             self._write(text.removesuffix(b"\n") + b"\n", [STANDARD_OUTPUT])
 
     @property
     def last_line(self) -> str:
-        """The last line that the last command printed; of git, the one that says what happened."""
+        """The last line of the last program; of git, the line that begins with `fatal: `."""
         lines = [line for line in self._tail if line.strip()]
         lines += [line for line in reversed(lines) if line.startswith(b"fatal: ")]
         return lines[-1].decode(errors="replace").strip() if lines else ""
 
-    def begin_command(self, phase: str) -> None:
-        """Forget the output of the command before; `phase` is what the status line shows."""
+    def begin_program(self, phase: str) -> None:
+        """Forget the output of the last program; show `phase` in the status line."""
         self._tail.clear()
         self._tail.append(b"")
         self._phase = phase
         self._began = time.monotonic()
 
     def feed(self, data: bytes) -> None:
-        """Pass a piece of a command's output on."""
+        """Print a piece of a program's output."""
         self._show(self._stream.feed(data))
 
     def idle(self) -> None:
-        """Pass the beginning of a line on whose end does not come, and renew the status line."""
+        """Print the complete words of an unfinished line, and renew the status line."""
         if self._stream.pending:
             self._show(self._stream.idle())
         self._draw_status()
 
-    def end_command(self) -> None:
-        """Pass on what was held back, and end the line."""
+    def end_program(self) -> None:
+        """Print the rest of the program's output, and end the line."""
         self._show(self._stream.end())
         self._clear_status()
         if not self._at_line_start:
@@ -101,8 +102,8 @@ class Output:
         self._clear_status()
         self._write(data, self._descriptors)
         self._at_line_start = data.endswith(b"\n")
-        begun = self._tail.pop() if self._tail else b""
-        self._tail.extend(line[:TAIL_WIDTH] for line in (begun + data).split(b"\n"))
+        unfinished = self._tail.pop() if self._tail else b""
+        self._tail.extend(line[:TAIL_WIDTH] for line in (unfinished + data).split(b"\n"))
         self._draw_status()
 
     def _draw_status(self) -> None:
@@ -111,7 +112,7 @@ class Output:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         text = f"{self._phase}  {minutes}:{seconds:02}"
         try:
-            width = os.get_terminal_size(STANDARD_OUTPUT).columns or USUAL_WIDTH
+            width = os.get_terminal_size(STANDARD_OUTPUT).columns or DEFAULT_WIDTH
         except OSError:
             return
         self._write(f"\r\x1b[K{text[: width - 1]}".encode(), [STANDARD_OUTPUT])
@@ -127,7 +128,7 @@ class Output:
             try:
                 self._write_all(data, descriptor)
             except OSError as error:
-                # Whoever read our output is gone, or the disk of the log is full: build on.
+                # The reader has gone, or the disk of the log is full: the build goes on.
                 if descriptor in self._descriptors:
                     self._descriptors.remove(descriptor)
                 if descriptor != STANDARD_OUTPUT:
@@ -139,14 +140,14 @@ class Output:
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
             while piece:
-                while not poll.poll(200):  # milliseconds
+                while not poll.poll(STOP_CHECK_INTERVAL):
                     if self._stopping():
                         return
                 piece = piece[os.write(descriptor, piece) :]
 
 
 class _Lines:
-    """What structlog calls a logger: hands each finished line to a function."""
+    """A logger for structlog that calls a function with each finished line."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.info = write

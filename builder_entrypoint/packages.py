@@ -1,8 +1,8 @@
-"""rebar3's package cache between builds.
+"""Saves rebar3's packages for the next build.
 
-rebar3 refuses a package whose checksum is wrong instead of fetching it again, and nothing keeps two
-builds from writing the same file. So each build works on a copy, and what a build that succeeded
-has fetched is put back, file by file, with a list of checksums: what does not match is left out.
+rebar3 refuses a package whose checksum is wrong instead of fetching it again, and it does not lock
+its cache. So each build works on a copy of the cache. A build that succeeds saves the files that it
+fetched, with a list of checksums; a file that does not match its checksum is fetched again.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from builder_entrypoint.locks import locked
-from builder_entrypoint.names import shown
+from builder_entrypoint.names import printable
 from builder_entrypoint.processes import Processes
 from builder_entrypoint.settings import Settings
 
@@ -22,92 +22,92 @@ CHECKSUMS = "checksums.json"
 
 
 class PackageCache:
-    """The packages that one build uses."""
+    """The packages of one build."""
 
     def __init__(self, settings: Settings, work: Path, processes: Processes) -> None:
-        """Touch nothing yet."""
-        self._kept = settings.cache / "rebar3"
-        self._mine = work / "rebar3"
+        """Name the folders; `prepare` makes them."""
+        self._cache = settings.cache / "rebar3"
+        self._copy = work / "rebar3"
         self._active = settings.use_cache
         self._processes = processes
 
     def prepare(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Copy the kept packages for this build; return the variables that lead rebar3 to them.
+        """Copy the cache for this build; return the variables that tell rebar3 where the copy is.
 
-        Raises `StoppedError` when a stop is asked for.
+        Raises `StoppedError` when a stop is requested.
         """
         if "REBAR_CACHE_DIR" in environment:
             self._active = False
             return {}
-        self._mine.mkdir()
-        variables = {"REBAR_CACHE_DIR": str(self._mine)}
+        self._copy.mkdir()
+        variables = {"REBAR_CACHE_DIR": str(self._copy)}
         if "HOME" in environment and "REBAR_GLOBAL_CONFIG_DIR" not in environment:
-            # Without it rebar3 looks for the user's hex keys in the cache (erlang/rebar3#2762).
+            # By default rebar3 looks for the user's hex keys in the cache (erlang/rebar3#2762).
             variables["REBAR_GLOBAL_CONFIG_DIR"] = environment["HOME"]
         if self._active:
             try:
-                self._kept.mkdir(parents=True, exist_ok=True)
+                self._cache.mkdir(parents=True, exist_ok=True)
                 with self._lock():
-                    self._copy_kept()
+                    self._copy_files()
             except OSError as error:
-                self._say_without(error)
+                self._disable(error)
         return variables
 
-    def keep(self) -> None:
-        """Put what this build fetched into the cache; that this fails is no failure of the build.
+    def save(self) -> None:
+        """Save the files that this build fetched. If that fails, the build goes on.
 
-        Raises `StoppedError` when a stop is asked for.
+        Raises `StoppedError` when a stop is requested.
         """
         if not self._active:
             return
         try:
             with self._lock():
-                self._put_back()
+                self._save_files()
         except OSError as error:
-            self._say_without(error)
+            self._disable(error)
 
-    def _copy_kept(self) -> None:
+    def _copy_files(self) -> None:
         for name, digest in self._checksums().items():
             self._processes.signals.check()
-            source = self._kept / name
+            source = self._cache / name
             if source.is_file() and _digest(source) == digest:
-                target = self._mine / name
+                target = self._copy / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
             else:
                 source.unlink(missing_ok=True)
                 self._processes.output.say(
-                    f"the cached package file {shown(name)} is damaged, it will be fetched again"
+                    f"the cached package file {printable(name)} is damaged and is fetched again"
                 )
 
-    def _put_back(self) -> None:
+    def _save_files(self) -> None:
         checksums = self._checksums()
-        for name in _files(self._mine):
+        for name in _files(self._copy):
             self._processes.signals.check()
-            digest = _digest(self._mine / name)
-            if checksums.get(name) != digest or not (self._kept / name).is_file():
-                target = self._kept / name
+            digest = _digest(self._copy / name)
+            if checksums.get(name) != digest or not (self._cache / name).is_file():
+                target = self._cache / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _replace(target, (self._mine / name).read_bytes())
+                _replace(target, (self._copy / name).read_bytes())
                 checksums[name] = digest
-        _replace(self._kept / CHECKSUMS, json.dumps(checksums, indent=1).encode())
+        _replace(self._cache / CHECKSUMS, json.dumps(checksums, indent=1).encode())
 
     def _checksums(self) -> dict[str, str]:
-        """Return the SHA-256 of each kept file by its path in the cache; none if unreadable."""
+        """Return the SHA-256 of each saved file by its path; nothing if the list is unreadable."""
         try:
-            read = json.loads((self._kept / CHECKSUMS).read_bytes())
+            read = json.loads((self._cache / CHECKSUMS).read_bytes())
         except (OSError, ValueError):
             return {}
         return read if isinstance(read, dict) else {}
 
     def _lock(self) -> AbstractContextManager[int]:
         return locked(
-            self._kept.with_suffix(".lock"),
+            self._cache.with_suffix(".lock"),
             self._processes.signals.wait,
             lambda: self._processes.output.say("waiting for another build that copies packages"),
         )
 
-    def _say_without(self, error: OSError) -> None:
+    def _disable(self, error: OSError) -> None:
         self._active = False
         self._processes.output.say(f"building without cached packages: {error}")
 

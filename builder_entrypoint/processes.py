@@ -1,8 +1,8 @@
-"""The programs that a build runs, and the signals that end it.
+"""Runs the programs of a build, and handles the signals that stop it.
 
-One owner of signals, of reaping and of the programs' output, in one loop: a stop request is seen at
-once, no exit status is lost, and nothing that the programs started outlives the build. We are a
-child subreaper: an orphan of theirs becomes a child of ours, wherever its session is.
+One loop handles signals, ended children and the programs' output: a stop request takes effect at
+once, no exit status is lost, and no process that the programs start outlives the build. We are a
+child subreaper: orphans, also those in sessions of their own, become our children.
 """
 
 import contextlib
@@ -24,24 +24,24 @@ from builder_entrypoint.output import Output
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PR_SET_CHILD_SUBREAPER = 36
-CHUNK = 65536  # bytes
-LAST_READS = 32  # more than a pipe holds; a daemon that writes without end is not waited for
-IDLE = 0.5  # seconds without output after which an unfinished line is shown
-GRACE = 0.4  # seconds between SIGTERM and SIGKILL
-AFTER_KILL = 1.2  # seconds that killed processes may take to go
-NOT_STARTED = 127
+CHUNK = 65536  # bytes that are read at a time
+LAST_READS = 32  # reads after the end; more than a pipe holds, but a daemon may write for ever
+IDLE_TIMEOUT = 0.5  # seconds without output after which an unfinished line is shown
+TERM_TIMEOUT = 0.4  # seconds between SIGTERM and SIGKILL
+KILL_TIMEOUT = 1.2  # seconds that killed processes may take to end
+CHECK_INTERVAL = 0.01  # seconds between checks whether processes have ended
+NOT_STARTED = 127  # exit status, as in a shell
 
 Readers = dict[BinaryIO, Callable[[bytes], object]]
 
 
 class Signals:
-    """Notes stop requests, and wakes up whoever waits on `descriptor`."""
+    """Records stop requests; `descriptor` becomes readable when a signal arrives."""
 
     def __init__(self) -> None:
-        """Take over all signals of the process, whatever mask it was started with.
+        """Install handlers, then unblock all signals.
 
-        The mask is emptied, because programs inherit it, only when the handlers are there: a
-        signal that was blocked until now is not lost.
+        In this order no signal that was blocked until now is lost. Programs inherit the empty mask.
         """
         self.requested: signal.Signals | None = None
         self.descriptor, writing = os.pipe()
@@ -54,12 +54,12 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def check(self) -> None:
-        """Raise `StoppedError` if a stop was asked for."""
+        """Raise `StoppedError` if a stop was requested."""
         if self.requested is not None:
             raise StoppedError(f"stopped by {self.requested.name}")
 
     def wait(self, seconds: float) -> None:
-        """Sleep, and raise `StoppedError` as soon as a stop is asked for."""
+        """Sleep for at most `seconds`. Raises `StoppedError` as soon as a stop is requested."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.descriptor, selectors.EVENT_READ)
             selector.select(seconds)
@@ -86,9 +86,9 @@ class Ended:
     status: int
     """Exit status; -N if signal N ended it; 127 if it could not be started."""
     how: str
-    """The same for an operator: `ended with status 2`."""
+    """The status in words: `ended with status 2`."""
     last_line: str = ""
-    """The last that it printed, masked."""
+    """The last line of its output, masked; empty if it printed nothing."""
 
     @property
     def succeeded(self) -> bool:
@@ -105,7 +105,7 @@ class Ended:
 
 
 class Streams(NamedTuple):
-    """Where a program reads and writes."""
+    """Standard input (None: /dev/null), output and error of a program."""
 
     input: BinaryIO | None
     output: BinaryIO
@@ -113,10 +113,10 @@ class Streams(NamedTuple):
 
 
 class Processes:
-    """Runs programs: empty signal mask, default dispositions, no standard input."""
+    """Runs programs with an empty signal mask, default signal handling and no standard input."""
 
     def __init__(self, signals: Signals, output: Output) -> None:
-        """Become the reaper of whatever our programs leave behind."""
+        """Become the parent of all processes that our programs leave behind."""
         self.signals = signals
         self.output = output
         self._started: dict[int, subprocess.Popen[bytes]] = {}
@@ -126,7 +126,7 @@ class Processes:
 
     @contextlib.contextmanager
     def holding(self, descriptor: int) -> Iterator[None]:
-        """Let programs inherit the lock `descriptor`: if we are killed, it lasts until they end."""
+        """Let programs inherit the lock `descriptor`, so that they hold it if we are killed."""
         self._held.append(descriptor)
         try:
             yield
@@ -162,8 +162,8 @@ class Processes:
         """Run programs by their names, each with the output of the one before as its input.
 
         `take` is called with the output of the last one, piece by piece; `phase` is shown in the
-        status line. Returns how the last program that failed ended, because those before it may
-        have failed only for want of a reader; if none failed, how the last one ended.
+        status line. Returns how the last program that failed ended, because a program also fails
+        when the one after it stops reading; if none failed, how the last program ended.
 
         Raises `StoppedError` when a stop is requested; the programs are gone by then.
         """
@@ -177,7 +177,7 @@ class Processes:
         folder: Path | None,
         take: Callable[[bytes], object] | None,
     ) -> Ended:
-        self.output.begin_command(phase)
+        self.output.begin_program(phase)
         children: dict[int, str] = {}
         with contextlib.ExitStack() as stack:
             shown, messages = _pipe(stack)
@@ -197,17 +197,19 @@ class Processes:
                     children[self._spawn(command, environment, streams, folder)] = name
                 except OSError as error:
                     self.end_all()
-                    self.output.end_command()
-                    how = _not_started(command[0], error)
+                    self.output.end_program()
+                    how = _start_problem(command[0], error)
                     return Ended(name=name, status=NOT_STARTED, how=how)
             for file in (messages, *inputs, *outputs):
                 if file is not None:
                     file.close()
             statuses = self._attend(children, readers)
-        self.output.end_command()
+        self.output.end_program()
         line = self.output.last_line
         ended = [
-            Ended(name=name, status=statuses[child], how=_how(statuses[child]), last_line=line)
+            Ended(
+                name=name, status=statuses[child], how=_status_text(statuses[child]), last_line=line
+            )
             for child, name in children.items()
         ]
         return next((one for one in reversed(ended) if not one.succeeded), ended[-1])
@@ -236,10 +238,11 @@ class Processes:
         return child.pid
 
     def _attend(self, children: Iterable[int], readers: Readers) -> dict[int, int]:
-        """Pass on what arrives through `readers` until all `children` ended; return statuses.
+        """Read until all `children` have ended; return their statuses.
 
-        Whatever else they started, and keeps a descriptor open, is not waited for. Before any
-        exception goes on, `StoppedError` or one of a reader's, every program is ended.
+        `readers` maps each pipe to the function that is called with its data. Other processes that
+        have a pipe open are not waited for. On any exception, such as `StoppedError` or one of a
+        reader, all programs are ended before it is raised.
         """
         waiting = set(children)
         try:
@@ -249,7 +252,7 @@ class Processes:
                     os.set_blocking(file.fileno(), False)
                     selector.register(file, selectors.EVENT_READ, reader)
                 while waiting - self._ended.keys():
-                    self._pass_on(selector)
+                    self._read_ready(selector)
                     self.signals.check()
                     self._reap()
             for file, reader in readers.items():
@@ -261,22 +264,22 @@ class Processes:
             raise
 
     def end_all(self) -> None:
-        """End all programs and all that they started, own sessions or not, within 2 s."""
-        for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, AFTER_KILL)):
+        """End all programs and all processes that they started, within 2 s."""
+        for number, seconds in ((signal.SIGTERM, TERM_TIMEOUT), (signal.SIGKILL, KILL_TIMEOUT)):
             deadline = time.monotonic() + seconds
-            told: set[psutil.Process] = set()
+            signalled: set[psutil.Process] = set()
             while self._reap():
                 for process in psutil.Process().children(recursive=True):
-                    if number == signal.SIGKILL or process not in told:
-                        told.add(process)
+                    if number == signal.SIGKILL or process not in signalled:
+                        signalled.add(process)
                         with contextlib.suppress(psutil.Error):
                             process.send_signal(number)
                 if time.monotonic() > deadline:
                     break
-                time.sleep(0.01)
+                time.sleep(CHECK_INTERVAL)
 
-    def _pass_on(self, selector: selectors.BaseSelector) -> None:
-        events = selector.select(IDLE)
+    def _read_ready(self, selector: selectors.BaseSelector) -> None:
+        events = selector.select(IDLE_TIMEOUT)
         if not events:
             self.output.idle()
         for key, _ in events:
@@ -290,7 +293,7 @@ class Processes:
                 selector.unregister(key.fd)
 
     def _reap(self) -> bool:
-        """Collect whoever ended; return whether any child is left."""
+        """Collect the children that have ended; return whether any child is left."""
         try:
             while True:
                 child, status = os.waitpid(-1, os.WNOHANG)
@@ -302,17 +305,17 @@ class Processes:
             return False
 
 
-def _how(status: int) -> str:
-    """Say how a program ended, from its status (negative: the signal that ended it)."""
+def _status_text(status: int) -> str:
+    """Return the status in words; a negative status is the signal that ended the program."""
     if status >= 0:
         return f"ended with status {status}"
     name = signal.Signals(-status).name if -status in list(signal.Signals) else f"signal {-status}"
-    hint = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
+    hint = ", possibly because memory ran out" if status == -signal.SIGKILL else ""
     return f"was ended by {name}{hint}"
 
 
-def _not_started(program: str, error: OSError) -> str:
-    """Say why a program could not be started."""
+def _start_problem(program: str, error: OSError) -> str:
+    """Return in words why a program could not be started."""
     name = os.path.basename(program)
     if isinstance(error, FileNotFoundError) and "/" not in program:
         return f"could not be started: {name} is not installed, or not on PATH"
@@ -320,7 +323,7 @@ def _not_started(program: str, error: OSError) -> str:
 
 
 def _read(descriptor: int) -> bytes | None:
-    """Return what has arrived, nothing at the end, None if there is nothing yet."""
+    """Return the data that has arrived; empty at the end of the file, None if there is none yet."""
     try:
         return os.read(descriptor, CHUNK)
     except BlockingIOError:
@@ -328,7 +331,7 @@ def _read(descriptor: int) -> bytes | None:
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
-    """Return the reading and the writing end of a new pipe, closed at the latest with `stack`."""
+    """Return the reading and the writing end of a new pipe; `stack` closes both."""
     reading, writing = os.pipe()
     return (
         stack.enter_context(os.fdopen(reading, "rb", buffering=0)),

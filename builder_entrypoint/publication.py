@@ -1,4 +1,4 @@
-"""A finished tarball gets its name, all at once, and what is known of it stands beside it."""
+"""Gives a complete tarball its name, with its checksum and its description beside it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ TIME_FORMAT = "%Y-%m-%d_%H%M%S"
 
 
 class Built(NamedTuple):
-    """What a build made."""
+    """What a build has made."""
 
     source: Source
     release: Path
@@ -29,19 +29,18 @@ class Built(NamedTuple):
 
 
 def publish(settings: Settings, built: Built, processes: Processes) -> Path:
-    """Give the tarball its name and return its path; `.sha256` and `.json` go beside it.
+    """Give the tarball its name, write `.sha256` and `.json` beside it, and return its path.
 
-    A tarball of the same TARBALL_NAME is replaced; a file that is beside a tarball always belongs
-    to it. Raises `TarballError`, `StoppedError`; after the last check for a stop nothing is left
-    that takes time.
+    A tarball of the same TARBALL_NAME is replaced; files beside a tarball always belong to it.
+    Raises `TarballError`, or `StoppedError` before the first file gets its name.
     """
     try:
         with locked(settings.builds, processes.signals.wait), ExitStack() as stack:
             stem = _free_stem(settings)
             target = settings.builds / f"{stem}.tar.gz"
+            checksum = f"{built.packed.sha256}  {target.name}\n"
             texts = {
-                settings.builds
-                / f"{stem}.tar.gz.sha256": f"{built.packed.sha256}  {target.name}\n",
+                settings.builds / f"{stem}.tar.gz.sha256": checksum,
                 settings.builds / f"{stem}.json": _describe(settings, built, target),
             }
             companions = {}
@@ -61,6 +60,10 @@ def publish(settings: Settings, built: Built, processes: Processes) -> Path:
 
 
 def _rename(temporary: Path, target: Path, companions: dict[Path, Path]) -> None:
+    """Rename the tarball, and its companions from their temporary names, the dictionary's values.
+
+    The companions of an older tarball are removed first, so that they never stand beside this one.
+    """
     for path in companions:
         path.unlink(missing_ok=True)
     temporary.rename(target)
@@ -81,16 +84,16 @@ def _rename(temporary: Path, target: Path, companions: dict[Path, Path]) -> None
 
 
 def _free_stem(settings: Settings) -> str:
-    """Return the name without `.tar.gz`; one with the time in it is never given twice."""
+    """Return a name without `.tar.gz`; if it contains the time, no other tarball has it."""
     time = datetime.now().astimezone()
     stem = settings.stem(time.strftime(TIME_FORMAT))
-    while settings.tarball_name is None and _taken(settings.builds, stem):
+    while settings.tarball_name is None and _is_taken(settings.builds, stem):
         time += timedelta(seconds=1)
         stem = settings.stem(time.strftime(TIME_FORMAT))
     return stem
 
 
-def _taken(builds: Path, stem: str) -> bool:
+def _is_taken(builds: Path, stem: str) -> bool:
     return any(os.path.lexists(builds / f"{stem}{end}") for end in (".tar.gz", ".json"))
 
 
@@ -114,13 +117,13 @@ def _describe(settings: Settings, built: Built, target: Path) -> str:
 
 
 def _mongooseim_version(release: Path) -> str | None:
-    """Return the version of the release (see `releases/start_erl.data`), None if it has none."""
+    """Return the version in `releases/start_erl.data`; None if there is none."""
     words = _words(release / "releases" / "start_erl.data")
     return words[1] if len(words) > 1 else None
 
 
 def otp_version() -> str | None:
-    """Return the version of the Erlang/OTP on PATH, None if it cannot be told."""
+    """Return the version of the Erlang/OTP on PATH; None if it is unknown."""
     erl = shutil.which("erl")
     if erl is None:
         return None

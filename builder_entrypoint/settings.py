@@ -1,4 +1,4 @@
-"""What was asked for: arguments and environment become one frozen value, every error at once."""
+"""Arguments and environment become one frozen value; all errors are reported together."""
 
 import os
 import re
@@ -8,48 +8,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_entrypoint.errors import ConfigurationError
-from builder_entrypoint.names import safe_name, shown
+from builder_entrypoint.names import printable, safe_name
 
 DEFAULTS = ("MongooseIM", "https://github.com/esl/MongooseIM", "master")
 POSITIONS = ("PROJECT", "REPO", "COMMIT")
 OPTIONS = {"-h": "--help", "--help": "--help"} | {
     option: option for option in ("--version", "--dry-run", "--no-cache")
 }
-LONGEST_FILE_NAME = 200  # bytes; file systems take 255, and endings are added
+LONGEST_FILE_NAME = 200  # bytes; file systems allow 255, and endings are added
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One build."""
+    """The settings of one build."""
 
     project: str
-    """Friendly name of the build, as given."""
+    """Friendly name of the build, as given; never empty."""
     repository: str
-    """What git fetches from, with credentials if they were given in it."""
+    """What git fetches from: an address, or a path. May hold credentials; never empty."""
     commit: str
-    """Branch, tag, hash or full reference name."""
+    """Branch, tag, full or short hash, or full reference name; never empty."""
     builds: Path
     """The folder for tarballs, absolute."""
     log_file: Path
-    """Everything printed is appended to it."""
+    """The file that all output is appended to, absolute."""
     tarball_name: str | None
-    """File name without `.tar.gz`; None: made from project, commit and time."""
+    """File name without `.tar.gz`; None: made from project, commit and local time."""
     architecture: str | None
-    """Added to the file name; None: nothing is."""
+    """Added to the file name after a hyphen; None: nothing is added."""
     configure_arguments: tuple[str, ...]
-    """Arguments of `tools/configure`."""
+    """Arguments of `tools/configure`; empty: it is run without arguments."""
     source_date_epoch: int | None
-    """Time of the tarball's entries, seconds since 1970; None: the commit's."""
+    """Time of the tarball's entries, seconds since 1970; None: the time of the commit."""
     use_cache: bool
-    """Whether repository and packages are kept in `cache` for the next build."""
+    """Whether repository and packages are taken from `cache`, and saved there."""
     options: frozenset[str]
-    """Options other than `--no-cache`: `--help`, `--version`, `--dry-run`."""
+    """Those of `--help`, `--version`, `--dry-run` that are given; empty: build."""
 
     @property
     def cache(self) -> Path:
-        """The folder of mirrors and packages."""
+        """The folder for mirrors and packages, absolute."""
         return self.builds / ".cache"
+
+    def epoch(self, commit_time: int) -> int:
+        """Return the time of the tarball's entries; both times are seconds since 1970."""
+        return commit_time if self.source_date_epoch is None else self.source_date_epoch
 
     def stem(self, timestamp: str) -> str:
         """Return the tarball's file name without `.tar.gz`, for a build at `timestamp`."""
@@ -59,10 +63,10 @@ class Settings:
         return f"{name}-{self.architecture}" if self.architecture else name
 
 
-def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Return what was asked for. Raises `ConfigurationError` that says all that is wrong."""
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the settings. Raises `ConfigurationError` with one line for each error."""
     errors: list[str] = []
-    options, positional = _split(arguments, errors)
+    options, positional = _split_arguments(arguments, errors)
     given = [*positional, *("",) * len(DEFAULTS)]
     values = [value or default for value, default in zip(given, DEFAULTS, strict=False)]
     for name, value in zip(POSITIONS, values, strict=True):
@@ -86,7 +90,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _split(arguments: Sequence[str], errors: list[str]) -> tuple[set[str], list[str]]:
+def _split_arguments(arguments: Sequence[str], errors: list[str]) -> tuple[set[str], list[str]]:
     options: set[str] = set()
     positional: list[str] = []
     for argument in arguments:
@@ -94,23 +98,23 @@ def _split(arguments: Sequence[str], errors: list[str]) -> tuple[set[str], list[
             options.add(OPTIONS[argument])
         elif argument.startswith("-"):
             errors.append(
-                f"argument {shown(argument)} is not allowed: it is no option of /build.sh, and "
-                "PROJECT, REPO and COMMIT never begin with a hyphen (see /build.sh --help)"
+                f"argument {printable(argument)} is not an option of /build.sh, and PROJECT, REPO "
+                "and COMMIT must not begin with a hyphen (see /build.sh --help)"
             )
         else:
             positional.append(argument)
     if len(positional) > len(POSITIONS):
         errors.append(
-            f"{len(positional)} arguments are too many: [PROJECT [REPO [COMMIT]]] are allowed"
+            f"{len(positional)} arguments are too many: allowed are [PROJECT [REPO [COMMIT]]]"
         )
     return options, positional
 
 
 def _check_argument(name: str, value: str, errors: list[str]) -> None:
     if _CONTROL.search(value):
-        errors.append(f"{name} {shown(value)} has control characters in it: none are allowed")
+        errors.append(f"{name} {printable(value)} contains control characters: none are allowed")
     elif name == "COMMIT" and any(character.isspace() for character in value):
-        errors.append(f"COMMIT {shown(value)} has a blank in it: git knows no such name")
+        errors.append(f"COMMIT {printable(value)} contains white space: git allows none in names")
 
 
 def _file_name(variable: str, environment: Mapping[str, str], errors: list[str]) -> str | None:
@@ -118,15 +122,16 @@ def _file_name(variable: str, environment: Mapping[str, str], errors: list[str])
     if not value:
         return None
     problems = {
-        "is too long for a file name": len(os.fsencode(value)) > LONGEST_FILE_NAME,
-        "has a slash in it: it names a file in BUILDS, not a path": "/" in value,
-        "has control characters in it: none are allowed": _CONTROL.search(value) is not None,
-        "begins with a dot or a hyphen: a letter, a digit or _ is allowed": value[0] in ".-"
+        f"is too long: {LONGEST_FILE_NAME} bytes are allowed": len(os.fsencode(value))
+        > LONGEST_FILE_NAME,
+        "contains a slash: a file name is allowed, not a path": "/" in value,
+        "contains control characters: none are allowed": _CONTROL.search(value) is not None,
+        "begins with a dot or a hyphen: neither is allowed": value[0] in ".-"
         and variable != "ARCH",
     }
     problem = next((problem for problem, found in problems.items() if found), None)
     if problem:
-        errors.append(f"{variable}={shown(value)} {problem}")
+        errors.append(f"{variable}={printable(value)} {problem}")
     return value
 
 
@@ -135,7 +140,7 @@ def _configure_arguments(environment: Mapping[str, str], errors: list[str]) -> t
     try:
         return tuple(shlex.split(value))
     except ValueError as error:
-        errors.append(f"CONFIGURE_ARGS={shown(value)} cannot be split into arguments: {error}")
+        errors.append(f"CONFIGURE_ARGS={printable(value)} cannot be split into arguments: {error}")
         return ()
 
 
@@ -143,10 +148,11 @@ def _epoch(environment: Mapping[str, str], errors: list[str]) -> int | None:
     value = environment.get("SOURCE_DATE_EPOCH")
     if not value:
         return None
-    # Eleven digits reach the year 5138; GNU tar takes no more than it can store.
+    # 11 digits reach the year 5138; GNU tar fails on times that it cannot store.
     if not re.fullmatch(r"[0-9]{1,11}", value):
         errors.append(
-            f"SOURCE_DATE_EPOCH={shown(value)} is not a number of seconds since 1970: digits only"
+            f"SOURCE_DATE_EPOCH={printable(value)} is not a number of seconds since 1970: up to 11 "
+            "digits are allowed"
         )
         return None
     return int(value)

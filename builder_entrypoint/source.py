@@ -1,4 +1,4 @@
-"""The source of one commit, checked out in a folder: from the cache, or from the repository."""
+"""Checks the source of one commit out into a folder, from the cache or from the repository."""
 
 import hashlib
 import shutil
@@ -19,22 +19,22 @@ from builder_entrypoint.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A commit, checked out."""
+    """A commit that is checked out."""
 
     folder: Path
-    """Where its files are, with the repository in `.git`."""
+    """The folder of its files, with the repository in `.git`."""
     commit_hash: str
     """The full hash of the commit."""
     description: str
     """What `git describe --always` says."""
     time: int
-    """When it was committed, seconds since 1970."""
+    """The time of the commit, seconds since 1970."""
 
 
-def fetch(
+def fetch_source(
     settings: Settings, work: Path, processes: Processes, environment: Mapping[str, str]
 ) -> Source:
-    """Check the commit out into `work`. Raises `SourceError`."""
+    """Check the commit out into a folder in `work`. Raises `SourceError`, `StoppedError`."""
     git = Git(processes, environment)
     folder = _cache_folder(settings, processes)
     if folder is None:
@@ -48,7 +48,7 @@ def fetch(
 def _from_cache(
     git: Git, mirror: Mirror, commit: str, folder: Path, processes: Processes
 ) -> Source:
-    """Check out from a mirror that is kept; if it turns out to be damaged, from a new one."""
+    """Check out from the cached mirror; replace the mirror if it is damaged."""
     existed = mirror.folder.exists()
     mirror.clean()
     try:
@@ -56,7 +56,7 @@ def _from_cache(
     except CommitNotFoundError:
         raise
     except SourceError:
-        if not existed or mirror.is_sound():
+        if not existed or mirror.is_intact():
             raise
     processes.output.say(f"the cache {mirror.folder} is damaged, making it anew")
     mirror.remove()
@@ -65,22 +65,23 @@ def _from_cache(
 
 
 def _check_out(git: Git, mirror: Mirror, commit: str, folder: Path) -> Source:
-    """Make `folder` a clone of the mirror's repository, at the commit."""
+    """Clone the mirror into `folder` and check the commit out."""
     commit_hash = mirror.find(commit)
     clone = ("clone", "--quiet", "--no-checkout", "--origin", "origin", "--")
-    git.must("clone failed", None, *clone, str(mirror.folder), str(folder))
+    git.run_checked("clone failed", None, *clone, str(mirror.folder), str(folder))
     repository = folder / ".git"
     address = without_credentials(mirror.repository)
-    git.must("clone failed", repository, "remote", "set-url", "origin", "--", address)
-    git.must("checkout failed", repository, "checkout", "--detach", commit_hash, "--")
-    description = git.answer(repository, "describe", "--always")
-    time = git.answer(repository, "show", "--no-patch", "--format=%ct", commit_hash, "--")
+    git.run_checked("clone failed", repository, "remote", "set-url", "origin", "--", address)
+    git.run_checked("checkout failed", repository, "checkout", "--detach", commit_hash, "--")
+    description = git.query(repository, "describe", "--always")
+    time = git.query(repository, "show", "--no-patch", "--format=%ct", commit_hash, "--")
     if not description or not time:
         raise SourceError(f"checkout failed: git cannot describe {commit_hash}")
     return Source(folder=folder, commit_hash=commit_hash, description=description, time=int(time))
 
 
 def _cache_folder(settings: Settings, processes: Processes) -> Path | None:
+    """Return the folder for mirrors; None if there is no cache."""
     if not settings.use_cache:
         return None
     folder = settings.cache / "git"
@@ -93,7 +94,7 @@ def _cache_folder(settings: Settings, processes: Processes) -> Path | None:
 
 
 def _mirror_name(repository: str) -> str:
-    """Return the name of the repository's mirror; credentials play no part in it."""
+    """Return the name of the repository's mirror; it is the same with other credentials."""
     address = without_credentials(repository)
     key = hashlib.sha256(address.encode(errors="surrogateescape")).hexdigest()[:16]
     name = safe_name(address.rstrip("/").rpartition("/")[2].removesuffix(".git"))

@@ -1,4 +1,4 @@
-"""From release to one compressed file: the same bytes for the same tree."""
+"""Packs a release as one compressed file: the same tree gives the same bytes."""
 
 import contextlib
 import hashlib
@@ -10,35 +10,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_entrypoint.errors import TarballError
-from builder_entrypoint.locks import clean_files, temporary_file
+from builder_entrypoint.locks import remove_orphaned_files, temporary_file
 from builder_entrypoint.processes import Processes
 
 TEMPORARY = ".mongooseim-builder-"
-# What would change what tar, pigz and gzip do behind our back.
+# Variables that change what tar, pigz and gzip do.
 _TOOL_OPTIONS = ("TAR_OPTIONS", "GZIP", "PIGZ", "TAPE", "POSIXLY_CORRECT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """A tarball that is complete, under its temporary name."""
+    """A complete tarball that still has its temporary name."""
 
     path: Path
+    """The temporary name."""
     size: int
-    """In bytes."""
+    """Bytes."""
     sha256: str
-    """Hexadecimal."""
+    """Hexadecimal digits."""
 
 
 def check_folder(builds: Path) -> None:
-    """Find out before hours of compilation whether a tarball can be written into `builds`.
+    """Check that a tarball can be written into `builds`; remove temporary files of killed builds.
 
-    Removes what builds that were killed left there. Raises `TarballError`.
+    This is done before a long compilation. Raises `TarballError`.
     """
     for program in ("tar", _compressor()[0]):
         if shutil.which(program) is None:
             raise TarballError(f"packing failed: {program} is not installed, or not on PATH")
     try:
-        clean_files(builds, TEMPORARY)
+        remove_orphaned_files(builds, TEMPORARY)
         with tempfile.TemporaryFile(dir=builds):
             pass
     except FileNotFoundError as error:
@@ -55,9 +56,9 @@ def check_folder(builds: Path) -> None:
 def packed(
     release: Path, builds: Path, epoch: int, processes: Processes, environment: Mapping[str, str]
 ) -> Iterator[Packed]:
-    """Pack `release` into a temporary file, which is gone afterwards unless it was renamed.
+    """Pack `release` into a temporary file, which is removed afterwards unless it was renamed.
 
-    `epoch` is the time of all entries, seconds since 1970. Raises `TarballError`.
+    `epoch` is the time of all entries, seconds since 1970. Raises `TarballError`, `StoppedError`.
     """
     try:
         with temporary_file(builds, TEMPORARY) as (path, file):
@@ -84,7 +85,7 @@ def _pack(
     environment: Mapping[str, str],
     write: Callable[[bytes], object],
 ) -> None:
-    """Run tar and the compressor, and give `write` what comes out."""
+    """Run tar and the compressor; call `write` with each piece of the result."""
     variables = {name: value for name, value in environment.items() if name not in _TOOL_OPTIONS}
     compressor = _compressor()
     ended = processes.run_pipeline(
@@ -106,5 +107,5 @@ def _tar(release: Path, epoch: int) -> list[str]:
 
 
 def _compressor() -> list[str]:
-    """Return the command that compresses: on all cores, with the same bytes on one, if it can."""
+    """Return the command that compresses; pigz uses all cores, and always gives the same bytes."""
     return ["pigz", "-n"] if shutil.which("pigz") else ["gzip", "-n"]

@@ -1,4 +1,4 @@
-"""Install Debian packages, where this is Debian or Ubuntu and we are root."""
+"""Installs Debian packages, if this is Debian or Ubuntu and we are root."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
 
 
 def is_debian() -> bool:
-    """Tell whether this is Debian or made from it, with apt-get."""
+    """Tell whether this is Debian, or a system based on it, with apt-get."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -27,7 +27,7 @@ def is_debian() -> bool:
 
 
 def is_root() -> bool:
-    """Tell whether packages may be installed and daemons started."""
+    """Tell whether we are root, who may install packages and start daemons."""
     return os.geteuid() == 0
 
 
@@ -43,23 +43,23 @@ def is_installed(package: str) -> bool:
 
 
 def install(packages: Iterable[str], *, purpose: str) -> None:
-    """Install those of `packages` that are missing; quick when none is.
+    """Install the missing ones of `packages`; this is quick if none is missing.
 
-    Raises ToolError, with what the person has to install, where that cannot be done here.
+    Raises ToolError, which names the packages to install, if they cannot be installed here.
     """
     if not is_debian():
         raise ToolError(
-            f"{purpose} needs {', '.join(packages)} (the names are Debian's): install what your"
-            " system calls so, then try again"
+            f"{purpose} needs {', '.join(packages)} (names of Debian packages): install the"
+            " packages of your system that contain the same, then try again"
         )
     missing = [package for package in packages if not is_installed(package)]
     if not missing:
         return
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
     if not is_root():
-        raise ToolError(f"{purpose} needs packages; as root: {' '.join(command)}")
+        raise ToolError(f"{purpose} needs packages; run as root: {' '.join(command)}")
     say(f"    installing {' '.join(missing)}")
-    # An unreachable third-party source must not stop us: the installation tells.
+    # If only a third-party source cannot be reached, the installation still works.
     succeeds(["apt-get", "update"], timeout=300)
     run(
         [*command, "--option", "DPkg::Lock::Timeout=120"],

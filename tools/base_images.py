@@ -1,4 +1,4 @@
-"""The base images: there already, else pulled, else made from Debian's packages."""
+"""Provides the base images: uses local ones, else pulls them, else makes them from packages."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import apt
 from console import run, say, succeeds
 
 ANSWER_TIMEOUT = 60.0
-"""Seconds that a registry may take to answer at all."""
+"""Seconds that a registry may take until it answers."""
 PULL_TIMEOUT = 1800.0
-"""Seconds that it may take to send the image then."""
+"""Seconds that a registry may take after that to send the image."""
 
 SUITE = "trixie"
 MIRRORS = (
@@ -27,20 +27,20 @@ MIRRORS = (
     f"deb http://deb.debian.org/debian-security {SUITE}-security main",
 )
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# What Debian's own slim images leave out.
+# Folders of /usr/share that Debian's slim images do not contain either.
 LEFT_OUT = ("man", "info", "lintian", "locale", "doc")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BaseImage:
-    """An image that a Dockerfile of ours starts from."""
+    """An image that one of our Dockerfiles starts from."""
 
     official: str
-    """The name that registries know it by."""
+    """The image's name in registries."""
     substitute: str
-    """The name of what is made here where no registry answers."""
+    """The name of the image that is made here if no registry answers."""
     packages: tuple[str, ...] = ()
-    """Debian packages that make the substitute."""
+    """Debian packages in the substitute, besides a minimal system."""
 
 
 MEMBER = BaseImage(
@@ -55,17 +55,17 @@ BUILDER = BaseImage(
 
 
 def ensure(image: BaseImage) -> str:
-    """Return the name under which `image` is present now; quick when it was before.
+    """Make sure that the engine has `image`; return its name there. Quick if it has it already.
 
-    Raises ToolError when it can neither be pulled nor made.
+    Raises ToolError if the image can neither be pulled nor made.
     """
     for name in (image.official, image.substitute):
         if is_present(name):
-            say(f"    {name} is there")
+            say(f"    found {name}")
             return name
     problem = _pull(image.official)
     if problem is None:
-        say(f"    {image.official} was pulled")
+        say(f"    pulled {image.official}")
         return image.official
     say(f"    {image.official} cannot be pulled: {problem}")
     say(f"    making {image.substitute} from Debian's packages instead")
@@ -79,7 +79,7 @@ def is_present(name: str) -> bool:
 
 
 def _pull(name: str) -> str | None:
-    """Pull an image; return None, or what went wrong."""
+    """Pull an image; return None, or the reason why that failed."""
     process = subprocess.Popen(
         ["docker", "pull", name],
         stdin=subprocess.DEVNULL,

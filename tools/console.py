@@ -1,6 +1,6 @@
-"""What all the tools share: steps, commands, and errors that end in one clear line.
+"""Shared code of the tools: steps, commands, and errors that end in one line.
 
-The tools run before any virtual environment exists: standard library only.
+The tools run before a virtual environment exists, so they use the standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if sys.version_info < (3, 11):  # noqa: UP036 - said before a newer syntax fails obscurely
+if sys.version_info < (3, 11):  # noqa: UP036 - a clear message, not a syntax error
     sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])
 
 if TYPE_CHECKING:
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""
 
-TAIL_LINES = 30
+FAILURE_LINES = 30
+"""Lines of the output of a failed command that are printed."""
 
 
 class ToolError(Exception):
-    """What could not be done, and what to do about it, for the person who asked for it."""
+    """An error whose text tells the user what failed and what to do about it."""
 
 
 def say(text: str = "") -> None:
-    """Print one line at once, also into a pipe."""
+    """Print a line, without buffering, also into a pipe."""
     print(text, flush=True)
 
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Say what is being done, and how long it took once it has worked."""
+    """Print a title, and after success how long the step took."""
     say(f"\n==> {title}")
     begin = time.monotonic()
     yield
@@ -45,7 +46,7 @@ def step(title: str) -> Iterator[None]:
 
 
 def succeeds(command: Sequence[str], *, timeout: float = 20) -> bool:
-    """Tell whether `command` ends with 0 within `timeout` seconds; its output is dropped."""
+    """Tell whether `command` ends with status 0 within `timeout` seconds; drop its output."""
     try:
         done = subprocess.run(
             command,
@@ -70,11 +71,11 @@ def run(
 ) -> str:
     """Run `command` without input and return its output, standard error included.
 
-    `what` is its name in errors, `timeout` is in seconds, `log` is a file that gets a copy of the
-    output, `env` is added to the environment.
+    `what` is the command's name in errors, `timeout` is in seconds, `log` is a file that gets a
+    copy of the output, `env` is added to the environment.
 
-    Raises ToolError with the end of the output when the command cannot be run, fails, or takes
-    longer than `timeout`.
+    Raises ToolError if the command cannot be run, fails, or takes longer than `timeout`. The last
+    lines of the output of a failed command are printed.
     """
     try:
         done = subprocess.run(
@@ -91,19 +92,21 @@ def run(
     except FileNotFoundError as error:
         raise ToolError(f"{what}: there is no program {command[0]}") from error
     except subprocess.TimeoutExpired as error:
-        raise ToolError(f"{what}: not done after {timeout:.0f} s: {' '.join(command)}") from error
+        raise ToolError(
+            f"{what}: not finished after {timeout:.0f} s: {' '.join(command)}"
+        ) from error
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout)
     if done.returncode != 0:
-        say(indented(done.stdout.splitlines()[-TAIL_LINES:]))
+        say(indented(done.stdout.splitlines()[-FAILURE_LINES:]))
         hint = f"; its whole output is in {shown(log)}" if log is not None else ""
         raise ToolError(f"{what} failed with status {done.returncode}{hint}")
     return done.stdout
 
 
 def run_live(command: Sequence[str]) -> tuple[int, list[str]]:
-    """Run `command`, show its output as it comes, and return its exit status and its lines."""
+    """Run `command` and print its output immediately; return its exit status and its lines."""
     lines = []
     with subprocess.Popen(
         command,
@@ -114,7 +117,7 @@ def run_live(command: Sequence[str]) -> tuple[int, list[str]]:
         errors="replace",
     ) as process:
         if process.stdout is None:
-            raise ToolError(f"no output of {command[0]}")
+            raise ToolError(f"{command[0]} has no output")
         for line in process.stdout:
             lines.append(line.rstrip())
             say(f"    | {lines[-1]}")
@@ -122,17 +125,17 @@ def run_live(command: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def indented(lines: Sequence[str]) -> str:
-    """Return `lines` as one text, set off from what the tools say themselves."""
+    """Return `lines` as one text, indented, which tells them from the lines of the tools."""
     return "\n".join(f"    | {line.rstrip()}" for line in lines)
 
 
 def shown(path: Path) -> str:
-    """Return `path` as a person in the checkout's folder would write it."""
+    """Return `path` relative to the folder of the checkout, if it is in there."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def wait_for(condition: Callable[[], bool], *, timeout: float, interval: float = 0.2) -> bool:
-    """Wait until `condition` holds, looking every `interval` seconds; False after `timeout`."""
+    """Wait until `condition` holds, checked every `interval` s; return False after `timeout` s."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() >= deadline:
@@ -143,7 +146,7 @@ def wait_for(condition: Callable[[], bool], *, timeout: float, interval: float =
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Keep processes, as of a parallel run of the tests, from building the same thing at once."""
+    """Let one process at a time run the block, for example of tests that run in parallel."""
     folder = ROOT / ".cache"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w", encoding="utf-8") as lock:
@@ -152,7 +155,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def ended(main: Callable[[], None]) -> int:
-    """Run a tool's `main` and return its exit status: 0, 1 with one line why, 130 on Ctrl-C."""
+    """Run a tool's `main`; return its exit status: 0, 1 after an error, 130 after Ctrl-C."""
     try:
         main()
     except ToolError as error:

@@ -1,4 +1,4 @@
-"""Containers through the docker command, for the demonstration and for the tests.
+"""Runs containers with the docker command, for the demonstration and the tests.
 
     cluster = Cluster(image="mongooseim")
     first = cluster.run("mongooseim-1")
@@ -7,8 +7,8 @@
     assert first.stop() < 3
     cluster.remove()
 
-All times are seconds. What takes longer than it may raises DockerError, as does a docker command
-that fails.
+All times are seconds. A docker command that fails raises DockerError, and so does a wait that
+exceeds its timeout.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 PREFIX = "mimtest"
-"""What the names of a Cluster's containers, networks and volumes begin with."""
+"""The beginning of the names of a Cluster's containers, networks and volumes."""
 OWNER_LABEL = f"{PREFIX}.owner"
-"""The pid of the process that made them and will remove them."""
+"""The label with the pid of the process that made them, and that removes them."""
 CTL = "/usr/lib/mongooseim/bin/mongooseimctl"
 NODE_PATTERN = re.compile(r"[^\s'\"\[\],{}]+@[^\s'\"\[\],{}]+")
 
 
 def node_names(text: str) -> frozenset[str]:
-    """Return the node names in what `mongooseimctl` prints, as JSON or as Erlang terms."""
+    """Return the node names in the output of `mongooseimctl`, which is JSON or Erlang terms."""
     return frozenset(NODE_PATTERN.findall(text))
 
 
 class Container:
-    """A container that exists; running or not."""
+    """A container, running or not."""
 
     def __init__(self, name: str, host: str) -> None:
         """Take a container by its name; `host` is its host name."""
@@ -50,15 +50,15 @@ class Container:
         self.host = host
 
     def __repr__(self) -> str:
-        """Return how it appears in a failed assertion."""
+        """Return the name that failed assertions show."""
         return f"<Container {self.name}>"
 
     def inspect(self, template: str) -> str:
-        """Return what `docker inspect --format TEMPLATE` says."""
+        """Return the output of `docker inspect --format TEMPLATE`."""
         return docker("inspect", "--type=container", "--format", template, self.name)
 
     def logs(self) -> str:
-        """Return all that the container has printed, over all its starts."""
+        """Return the whole output of the container, since its first start."""
         done = docker_result("logs", self.name)
         return (done.stdout + done.stderr).replace("\r\n", "\n")
 
@@ -70,7 +70,7 @@ class Container:
         stdin: str | None = None,
         timeout: float = COMMAND_TIMEOUT,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container and return its result, whatever its status."""
+        """Run a command in the container; return its result, even if it fails."""
         options = [f"--env={key}={value}" for key, value in (env or {}).items()]
         if user is not None:
             options.append(f"--user={user}")
@@ -79,27 +79,30 @@ class Container:
         return docker_result("exec", *options, self.name, *command, timeout=timeout, stdin=stdin)
 
     def stop(self, *, grace: float = 30) -> float:
-        """Stop the container, SIGKILL after `grace` seconds; return how long that took."""
+        """Stop the container, with SIGKILL after `grace` seconds; return the seconds it took."""
         begin = time.monotonic()
         docker("stop", f"--time={grace:.0f}", self.name, timeout=grace + COMMAND_TIMEOUT)
         return time.monotonic() - begin
 
     def kill(self, signal: str = "KILL") -> None:
-        """Send a signal to the container's PID 1; with KILL it is over when this returns."""
+        """Send a signal to PID 1 of the container; after KILL, wait until it has ended."""
         docker("kill", f"--signal={signal}", self.name)
         if signal.upper().removeprefix("SIG") in {"KILL", "9"}:
             self.wait_exit()
 
     def start(self) -> None:
-        """Start the container again, with its files as they were left."""
+        """Start the container again; its files are unchanged."""
         docker("start", self.name)
 
     def is_running(self) -> bool:
-        """Tell whether its PID 1 lives."""
+        """Tell whether its PID 1 is running."""
         return self.inspect("{{.State.Running}}") == "true"
 
     def exit_status(self) -> int:
-        """Return the exit status of PID 1, 137 for SIGKILL; only of a container that ended."""
+        """Return the exit status of PID 1; 137 after SIGKILL.
+
+        Raises DockerError while the container is running.
+        """
         running, status = self.inspect("{{.State.Running}} {{.State.ExitCode}}").split()
         if running == "true":
             raise DockerError(f"{self.name} is still running")
@@ -113,30 +116,30 @@ class Container:
             raise DockerError(f"{error}\n{self.logs()}") from error
 
     def wait_for_log(self, text: str, timeout: float = 60, *, count: int = 1) -> str:
-        """Wait until `text` has been printed `count` times; return all that was printed.
+        """Wait until the output contains `text` `count` times; return the whole output.
 
-        Fails at once when the container ends without.
+        Raises DockerError after `timeout` seconds, and as soon as the container has ended.
         """
         deadline = time.monotonic() + timeout
         while True:
-            over = not self.is_running()
+            has_ended = not self.is_running()
             logs = self.logs()
             if logs.count(text) >= count:
                 return logs
-            if over or time.monotonic() >= deadline:
-                why = "it ended" if over else f"it did not in {timeout} s"
+            if has_ended or time.monotonic() >= deadline:
+                why = "it has ended" if has_ended else f"it did not within {timeout} s"
                 raise DockerError(f"{self.name} should print {text!r}; {why}:\n{logs}")
             time.sleep(0.1)
 
     def wait_for(
         self, condition: Callable[[], bool], timeout: float = 60, *, what: str = "the condition"
     ) -> None:
-        """Wait until `condition` holds; fails with the container's logs."""
+        """Wait until `condition` holds. Raises DockerError with the container's output."""
         if not wait_for(condition, timeout=timeout):
-            raise DockerError(f"{self.name}: no {what} in {timeout} s:\n{self.logs()}")
+            raise DockerError(f"{self.name}: no {what} within {timeout} s:\n{self.logs()}")
 
     def ip(self, network: str | None = None) -> str:
-        """Return its IPv4 address in `network`, by default in the first that it is in."""
+        """Return its IPv4 address in `network`, by default in the first of its networks."""
         networks: dict[str, Any] = json.loads(self.inspect("{{json .NetworkSettings.Networks}}"))
         chosen = networks.values() if network is None else [networks[network]]
         for each in chosen:
@@ -145,7 +148,7 @@ class Container:
         raise DockerError(f"{self.name} has no address")
 
     def ctl(self, *arguments: str, timeout: float = COMMAND_TIMEOUT) -> str:
-        """Return what `mongooseimctl` prints; fails when it does."""
+        """Return the output of `mongooseimctl`. Raises DockerError if it fails."""
         done = self.exec(CTL, *arguments, timeout=timeout)
         if done.returncode != 0:
             raise DockerError(
@@ -155,19 +158,19 @@ class Container:
         return done.stdout.strip()
 
     def mnesia_info(self, key: str) -> str:
-        """Return what the server says of `mnesia:system_info(KEY)`: an Erlang term or JSON."""
+        """Return the server's `mnesia:system_info(KEY)` as an Erlang term or as JSON."""
         try:
             return self.ctl("mnesia", key)
         except DockerError:
-            # Since MongooseIM 6 the commands are those of its GraphQL interface.
+            # The commands of MongooseIM 6 and newer are those of its GraphQL interface.
             return self.ctl("mnesia", "systemInfo", "--keys", json.dumps([key]))
 
     def running_db_nodes(self) -> frozenset[str]:
-        """Return the members that this one sees running; none when it does not answer."""
+        """Return the members that this one sees running; empty if it does not answer."""
         return self._nodes("running_db_nodes")
 
     def db_nodes(self) -> frozenset[str]:
-        """Return the members of its cluster, running or not; none when it does not answer."""
+        """Return the members of its cluster, running or not; empty if it does not answer."""
         return self._nodes("db_nodes")
 
     def _nodes(self, key: str) -> frozenset[str]:
@@ -177,7 +180,7 @@ class Container:
             return frozenset()
 
     def wait_for_cluster(self, hosts: Iterable[str], timeout: float = 60) -> None:
-        """Wait until it sees exactly these members running.
+        """Wait until this member sees exactly these members running.
 
         `hosts` are node names, or host parts of nodes called `mongooseim@HOST`.
         """
@@ -189,19 +192,19 @@ class Container:
         )
 
     def connect(self, network: str, *, aliases: Iterable[str] = ()) -> None:
-        """Put it into a network, by default under no name but its own."""
+        """Connect it to a network, by default under its own name only."""
         docker("network", "connect", *(f"--alias={alias}" for alias in aliases), network, self.name)
 
     def disconnect(self, network: str) -> None:
-        """Take it out of a network: a partition."""
+        """Disconnect it from a network, which makes a partition."""
         docker("network", "disconnect", network, self.name)
 
     def cut_off(self, other: Container) -> None:
-        """Drop all that comes from another container: with both ways, a partition."""
+        """Drop all packets from another container; in both directions this is a partition."""
         self._filter("-A", other)
 
     def hear_again(self, other: Container) -> None:
-        """Let through again what comes from another container."""
+        """Accept packets from another container again."""
         self._filter("-D", other)
 
     def _filter(self, action: str, other: Container) -> None:
@@ -210,36 +213,36 @@ class Container:
         run([*namespace, "iptables", "-w", *rule], what=f"the filter of {self.name}", timeout=30)
 
     def pause(self) -> None:
-        """Stop all its processes from running."""
+        """Freeze all its processes."""
         docker("pause", self.name)
 
     def unpause(self) -> None:
-        """Let its processes run again."""
+        """Let its frozen processes run again."""
         docker("unpause", self.name)
 
     def remove(self) -> None:
-        """Remove it with its anonymous volumes, running or not, there or not."""
+        """Remove it with its anonymous volumes, even if it runs or does not exist."""
         docker_result("rm", "--force", "--volumes", self.name)
 
 
 class Cluster:
-    """Containers in a network of their own, under names that no other test uses."""
+    """Containers in a network of their own, with names that no other test uses."""
 
     def __init__(self, image: str, prefix: str = PREFIX) -> None:
-        """Make the network; `image` is what `run` runs by default, `prefix` begins all names."""
+        """Make the network; `image` is the default of `run`, `prefix` is the start of all names."""
         self.image = image
         self.prefix = f"{prefix}-{uuid.uuid4().hex[:8]}"
         self.network = self.make_network("net")
         self.containers: list[Container] = []
 
     def make_network(self, name: str, *options: str) -> str:
-        """Make one more network, removed with the rest; return its full name."""
+        """Make another network, which `remove` removes; return its full name."""
         full_name = f"{self.prefix}-{name}"
         docker("network", "create", *self._labels(), *options, full_name)
         return full_name
 
     def make_volume(self, name: str) -> str:
-        """Make an empty volume, removed with the rest; return its full name."""
+        """Make an empty volume, which `remove` removes; return its full name."""
         return docker("volume", "create", *self._labels(), f"{self.prefix}-{name}")
 
     def run(  # noqa: PLR0913 - as docker run
@@ -253,15 +256,15 @@ class Cluster:
         network: str | None = None,
         start: bool = True,
     ) -> Container:
-        """Start a container in the background; the others find it by `host` and its first label.
+        """Start a container in the background; others can reach it as `host` and its first label.
 
-        Without `start`, it is only made, for `Container.start`.
+        Without `start`, the container is created, to be started with `Container.start`.
 
-        `volumes` are `docker run --volume` values, `options` more options of `docker run`,
-        `network` is another network than the cluster's (then no name but the container's is
-        known in it; "none" and "host" are networks too). Its full name is `host` after the
-        cluster's prefix, numbered where that is taken. The image's health check, which takes CPU
-        every few seconds, is off unless an option sets something of it (`--health-...`).
+        `volumes` are values of `docker run --volume`, `options` are more options of `docker run`.
+        `network` replaces the cluster's network ("none" and "host" are networks too); other
+        containers there know it only by its own name, which is `host` after the cluster's prefix,
+        with a number if that name is taken. The image's health check, which needs CPU every few
+        seconds, is off unless an option configures it (`--health-...`).
         """
         options = tuple(options)
         if not any(option.startswith("--health-") for option in options):
@@ -304,7 +307,7 @@ class Cluster:
 
 
 def remove_leftovers() -> None:
-    """Remove what test runs left behind that were killed themselves."""
+    """Remove the containers, networks and volumes of test runs that were killed."""
     template = f'{{{{.Label "{OWNER_LABEL}"}}}}'
     owners = set()
     for kind in (("ps", "--all"), ("network", "ls"), ("volume", "ls")):

@@ -1,11 +1,11 @@
-"""The demonstration: from source to a cluster of two, as the README tells it.
+"""The demonstration of the README: from source to a cluster of two members.
 
     make demo                                     the sample server
     make demo SOURCE=https://github.com/esl/MongooseIM COMMIT=6.8.0
     make demo SOURCE=/home/me/MongooseIM          a repository on this machine
-    make demo-clean                               removes all that it made
+    make demo-clean                               removes everything that it made
 
-SOURCE, COMMIT and PROJECT come from the environment, where make puts them.
+SOURCE, COMMIT and PROJECT are variables of the environment, which make sets.
 """
 
 from __future__ import annotations
@@ -45,24 +45,27 @@ NODES = frozenset(f"mongooseim@{member.host}" for member in MEMBERS)
 BUILDER_IMAGE = "mongooseim-builder"
 MEMBER_IMAGE = "mongooseim"
 MARK = "mongooseim.demo=1"
-"""A label on all that the demonstration makes: nothing else is ever removed."""
+"""The label of everything that the demonstration makes; nothing else is removed."""
 STAGE_MARK = "mongooseim.stage=release"
 LISTING = ("image", "ls", "--quiet")
 
 NODE_TIMEOUT = 120.0
-BUILD_TIMEOUT = 1800.0
+"""Seconds that a member may take to answer or to join."""
+DEMO_IMAGE_TIMEOUT = 1800.0
+"""Seconds that an image may take to build, perhaps over a slow network."""
 CLIENT_PORT = 5222
 NOT_XML = b"this is not XML\r\n"
 LONGEST_LOG = 24
+"""Lines of a log that are printed."""
 
 
 def demonstrate() -> None:
-    """Do it all; raises ToolError where a step fails or the two nodes do not form a cluster."""
+    """Run all steps. Raises ToolError if a step fails or the two nodes do not form a cluster."""
     begin = time.monotonic()
     with step("A Docker engine, git"):
         setup.programs({"git": "git"}, purpose="the demonstration")
         engine.ensure()
-    with step("What an earlier demonstration left"):
+    with step("Removing the containers of an earlier demonstration"):
         _remove_containers()
     _build_builder_image()
     tarball = _build_release()
@@ -73,10 +76,10 @@ def demonstrate() -> None:
 
 
 def clean() -> None:
-    """Remove all that the demonstration made; asks nothing."""
+    """Remove everything that the demonstration made, without asking."""
     with step("Removing what the demonstration made"):
         if engine.version() is None:
-            say("    no Docker engine answers: only files are removed")
+            say("    no Docker engine answers: removing files only")
         else:
             _remove_containers()
             _remove_files_of_root()
@@ -87,7 +90,7 @@ def clean() -> None:
                 TARBALL_BEFORE.rename(TARBALL)
         if FOLDER.exists():
             shutil.rmtree(FOLDER)
-            say(f"    {shown(FOLDER)} is removed")
+            say(f"    removed {shown(FOLDER)}")
 
 
 def _build_builder_image() -> None:
@@ -103,12 +106,12 @@ def _build_member_image(tarball: Path) -> None:
     with step("The member image"):
         if TARBALL.exists() and not _is_same(TARBALL, TARBALL_OF_DEMO):
             TARBALL.replace(TARBALL_BEFORE)
-            say(f"    {shown(TARBALL)} was there: it is {shown(TARBALL_BEFORE)} now")
+            say(f"    renamed your {shown(TARBALL)} to {shown(TARBALL_BEFORE)}")
         TARBALL.parent.mkdir(exist_ok=True)
         shutil.copyfile(tarball, TARBALL)
         TARBALL_OF_DEMO.unlink(missing_ok=True)
         TARBALL_OF_DEMO.symlink_to(tarball.relative_to(FOLDER))
-        say(f"    {shown(tarball)} is copied to {shown(TARBALL)}")
+        say(f"    copied {shown(tarball)} to {shown(TARBALL)}")
         _build_image(MEMBER_IMAGE, "Dockerfile.member", f"--build-arg=BASE_IMAGE={base}")
 
 
@@ -116,12 +119,12 @@ def _build_image(tag: str, dockerfile: str, build_arg: str) -> None:
     command = ["docker", "build", f"--label={MARK}", build_arg, "-f", dockerfile, "-t", tag]
     log = LOGS / f"{tag}-image.log"
     say(f"    {' '.join(command)} .")
-    say(f"    (what it prints goes to {shown(log)})")
-    run([*command, "."], what=f"the image {tag}", timeout=BUILD_TIMEOUT, log=log)
+    say(f"    (its output goes to {shown(log)})")
+    run([*command, "."], what=f"the image {tag}", timeout=DEMO_IMAGE_TIMEOUT, log=log)
 
 
 def _build_release() -> Path:
-    """Return the tarball that the builder made."""
+    """Build a release; return its tarball."""
     source = os.environ.get("SOURCE", "")
     commit = os.environ.get("COMMIT", "")
     BUILDS.mkdir(parents=True, exist_ok=True)
@@ -135,7 +138,7 @@ def _build_release() -> Path:
             folder = Path(source).expanduser().absolute()
             project = os.environ.get("PROJECT") or "MongooseIM"
         if not source or folder.is_dir():
-            # Mounted only where there is something: docker would make the missing folder.
+            # Docker would create a missing folder.
             volumes.append(f"{folder}:/source:ro")
             source = "file:///source"
         _docker(
@@ -150,7 +153,7 @@ def _build_release() -> Path:
         status, lines = run_live(command)
         if status != 0:
             raise ToolError(
-                f"the builder ended with status {status} (above is what it says, and in"
+                f"the builder ended with status {status} (its output is above, and in"
                 f" {shown(BUILDS / 'build.log')})"
             )
         return _ready_tarball(lines)
@@ -162,7 +165,7 @@ def _ready_tarball(lines: list[str]) -> Path:
             tarball = BUILDS / Path(found[1]).name
             if tarball.is_file():
                 return tarball
-    raise ToolError(f"the builder ended with status 0, and no tarball is in {shown(BUILDS)}")
+    raise ToolError(f"the builder ended with status 0, but there is no tarball in {shown(BUILDS)}")
 
 
 def _start_members() -> None:
@@ -171,7 +174,7 @@ def _start_members() -> None:
     with step(f"{first.name}, the primary node"):
         _docker(*options, "-h", first.host, "--name", first.name, MEMBER_IMAGE)
         _wait_until_it_answers(first)
-    with step(f"{second.name}, in one network with it"):
+    with step(f"{second.name}, in the same network"):
         _docker("network", "create", "--label", MARK, NETWORK)
         _docker("network", "connect", NETWORK, first.name)
         _docker(
@@ -196,7 +199,10 @@ def _wait_until_it_answers(member: Container) -> None:
 
 
 def _wait_in(member: Container, condition: Callable[[], bool], what: str) -> None:
-    """Wait until `condition` holds, unless the container ends or NODE_TIMEOUT passes before."""
+    """Wait until `condition` holds.
+
+    Raises ToolError if the container ends, or after NODE_TIMEOUT.
+    """
     wait_for(lambda: condition() or not member.is_running(), timeout=NODE_TIMEOUT)
     if condition():
         return
@@ -209,7 +215,7 @@ def _wait_in(member: Container, condition: Callable[[], bool], what: str) -> Non
 
 
 def _answer(member: Container) -> str:
-    """Return what the member's client port says to something that is not XML."""
+    """Send something that is not XML to the member's client port; return the answer."""
     try:
         with socket.create_connection((member.ip(), CLIENT_PORT), timeout=5) as connection:
             connection.sendall(NOT_XML)
@@ -219,19 +225,19 @@ def _answer(member: Container) -> str:
             return received.decode(errors="replace")
     except (OSError, DockerError):
         pass
-    # The containers' network is out of reach here (Docker Desktop): from within, then.
+    # With Docker Desktop the containers' network cannot be reached from here, but from inside.
     script = f"exec 3<>/dev/tcp/127.0.0.1/{CLIENT_PORT} && echo this is not XML >&3 && cat <&3"
     return member.exec("timeout", "5", "bash", "-c", script).stdout
 
 
 def _look() -> dict[str, str]:
-    """Show what the README shows; return what each member says of the running nodes."""
+    """Print logs and answers as in the README; return the running nodes that each member sees."""
     answers = {}
     for member in MEMBERS:
         with step(f"The log of {member.name}"):
             say(indented(_shortened(_log_lines(member))))
     for member in MEMBERS:
-        with step(f"Port {CLIENT_PORT} of {member.name}, told something that is not XML"):
+        with step(f"Port {CLIENT_PORT} of {member.name}, which gets something that is not XML"):
             if not (answer := _answer(member)):
                 raise ToolError(f"{member.name} does not answer on port {CLIENT_PORT}")
             say(indented(answer.splitlines()))
@@ -260,15 +266,15 @@ def _last_screen(answers: dict[str, str], seconds: float) -> None:
     if not answers[first.name].startswith("["):
         question = """systemInfo --keys '["running_db_nodes"]'"""
     say(f"""
-A MongooseIM cluster of two runs, after {seconds:.0f} s. The running nodes, as seen from""")
+A MongooseIM cluster of two members runs, after {seconds:.0f} s. The running nodes, as seen from""")
     for name, answer in answers.items():
         say(f"    {name}: {' '.join(answer.split())}")
     say(f"""
-To look further:
+To see more:
     docker logs {second.name}
     docker exec {first.name} {CTL} mnesia {question}
     docker stop {second.name} && docker start {second.name}
-To remove all of it:
+To remove everything:
     make demo-clean""")
 
 
@@ -278,7 +284,7 @@ def _docker(*arguments: str) -> None:
 
 
 def _remove_containers() -> None:
-    """Remove the demonstration's containers and network; refuse to touch anybody else's."""
+    """Remove the demonstration's containers and network; ToolError if others use the names."""
     for container in (BUILDER, *MEMBERS):
         _remove_ours("container", container.name, ".Config.Labels")
     _remove_ours("network", NETWORK, ".Labels")
@@ -291,16 +297,16 @@ def _remove_ours(kind: str, name: str, labels: str) -> None:
         return
     if not found.stdout.strip():
         raise ToolError(
-            f"there is a {kind} called {name} that is not the demonstration's: rename or remove"
-            " it, then try again"
+            f"there is a {kind} {name} that the demonstration did not make: rename or remove it,"
+            " then try again"
         )
     options = ("--force", "--volumes") if kind == "container" else ()
     docker(kind, "rm", *options, name)
-    say(f"    {kind} {name} is removed")
+    say(f"    removed {kind} {name}")
 
 
 def _remove_files_of_root() -> None:
-    """Remove what containers wrote as root, which the user who runs this may not remove."""
+    """Remove files that containers wrote as root, because this user may not remove them."""
     if BUILDS.exists() and os.geteuid() != 0 and base_images.is_present(BUILDER_IMAGE):
         docker(
             *("run", "--rm", "--entrypoint", "find", "-v", f"{BUILDS}:/builds", BUILDER_IMAGE),
@@ -315,7 +321,7 @@ def _remove_images() -> None:
     for base in (base_images.MEMBER, base_images.BUILDER):
         if docker(*LISTING, f"--filter=reference={base.substitute}"):
             if docker(*LISTING, f"--filter=reference={PREFIX}-*"):
-                say(f"    image {base.substitute} stays: the tests use it, too")
+                say(f"    kept image {base.substitute}, which the tests use too")
             else:
                 _remove_image(base.substitute)
     for label in (MARK, STAGE_MARK):
@@ -324,7 +330,7 @@ def _remove_images() -> None:
 
 def _remove_image(name: str) -> None:
     docker("image", "rm", name)
-    say(f"    image {name} is removed")
+    say(f"    removed image {name}")
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -1,4 +1,4 @@
-"""A Docker engine: the one that answers, else one installed from Debian's packages and started."""
+"""Provides a Docker engine: a running one, else one that is installed from Debian packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from console import ToolError, run, say, wait_for
 
 LOG = Path("/var/log/dockerd.log")
 START_TIMEOUT = 60.0
+"""Seconds."""
 LAST_WORDS = 5
+"""Lines at the end of the daemon's log that may say why it ended."""
 PID_FILES = {
     "dockerd": Path("/run/docker.pid"),
     "containerd": Path("/run/docker/containerd/containerd.pid"),
@@ -20,32 +22,32 @@ PID_FILES = {
 
 
 def version() -> str | None:
-    """Return the version of the engine that answers, None if none does."""
-    return _asked()[0]
+    """Return the version of the running engine; None if none answers."""
+    return _query()[0]
 
 
 def ensure() -> str:
-    """Return the version of an engine that answers; install and start one if there is none.
+    """Return the version of the running engine; install and start one if none answers.
 
-    Raises ToolError, with what to do, where that cannot be done here.
+    Raises ToolError, which says what to do, if that is impossible here.
     """
-    answer, problem = _asked()
+    answer, problem = _query()
     if answer is not None:
         say(f"    a Docker engine answers, version {answer}")
         return answer
-    _refuse_where_it_is_not_ours_to_start(problem)
+    _check_that_we_may_start_it(problem)
     say("    no Docker engine answers")
     _install()
     _start()
-    answer, problem = _asked()
+    answer, problem = _query()
     if answer is None:
-        raise ToolError(f"the Docker engine was started, and does not answer: {problem}")
-    say(f"    the Docker engine was started, version {answer}")
+        raise ToolError(f"the Docker engine has been started, but does not answer: {problem}")
+    say(f"    started the Docker engine, version {answer}")
     return answer
 
 
-def _asked() -> tuple[str | None, str]:
-    """Return the engine's version, or None and what the client says."""
+def _query() -> tuple[str | None, str]:
+    """Return the engine's version, or None and the client's error message."""
     try:
         done = subprocess.run(
             ["docker", "version", "--format", "{{.Server.Version}}"],
@@ -64,7 +66,7 @@ def _asked() -> tuple[str | None, str]:
     return None, done.stderr.strip() or "no answer"
 
 
-def _refuse_where_it_is_not_ours_to_start(problem: str) -> None:
+def _check_that_we_may_start_it(problem: str) -> None:
     if "permission denied" in problem.lower():
         raise ToolError(
             "there is a Docker engine, but this user may not use it: run as root, or add the user"
@@ -87,12 +89,12 @@ def _refuse_where_it_is_not_ours_to_start(problem: str) -> None:
 def _install() -> None:
     if shutil.which("dockerd") is None:
         packages = ["docker.io", "iptables", "ca-certificates"]
-        # Without apparmor_parser no container starts on a kernel that has AppArmor switched on.
+        # With AppArmor enabled in the kernel, containers need apparmor_parser to start.
         if _content(Path("/sys/module/apparmor/parameters/enabled")).startswith("Y"):
             packages.append("apparmor")
         apt.install(packages, purpose="the Docker engine")
     if shutil.which("docker") is None:
-        # A package of its own since Debian 13.
+        # In Debian 13 and newer this is a separate package.
         apt.install(["docker-cli"], purpose="the Docker engine")
 
 
@@ -116,13 +118,13 @@ def _start() -> None:
     if version() is None:
         state = "is running" if daemon.poll() is None else f"ended with {daemon.returncode}"
         last = _content(LOG).splitlines()[-LAST_WORDS:]
-        # Before it ends it says why, and after that it may say a little more.
+        # The reason is followed by other lines.
         why = next((line for line in last if line.startswith("failed to start")), "")
         raise ToolError(f"dockerd {state} and does not answer; see {LOG}. {why}".rstrip(". "))
 
 
 def _remove_stale(path: Path, program: str) -> None:
-    """Remove the pid file of a daemon that was killed, whose pid may be another process by now."""
+    """Remove the pid file of a killed daemon, because another process may have its pid."""
     pid = _content(path).strip()
     if pid and _content(Path(f"/proc/{pid}/comm")).strip() != program:
         path.unlink(missing_ok=True)

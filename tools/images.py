@@ -1,4 +1,4 @@
-"""The two images, and a release of the sample server to put into one of them."""
+"""Builds the two images, and a release of the sample server for the member image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sources import BRANCH, SAMPLE_SERVER, make_repository
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUILD_TIMEOUT = 900.0
+IMAGE_TIMEOUT = 900.0
+"""Seconds that an image, or the release of the sample server, may take to build."""
 
 
 def build(tag: str, folder: Path, *build_args: str, dockerfile: str = "Dockerfile") -> str:
@@ -26,15 +27,15 @@ def build(tag: str, folder: Path, *build_args: str, dockerfile: str = "Dockerfil
             str(folder),
         ],
         what=f"the image {tag}",
-        timeout=BUILD_TIMEOUT,
+        timeout=IMAGE_TIMEOUT,
     )
     return tag
 
 
 def sample_release(builder_image: str, cache: Path) -> Path:
-    """Return a tarball of the sample server, built unless it and the builder are as they were.
+    """Return a tarball of the sample server; build it if the server or the builder has changed.
 
-    `cache` is a folder of the caller's own.
+    `cache` is a folder that nobody else uses.
     """
     tarballs = cache / "tarballs"
     image = docker("image", "inspect", "--format={{.Id}}", builder_image)
@@ -49,7 +50,7 @@ def sample_release(builder_image: str, cache: Path) -> Path:
             *("run", "--rm", f"--volume={source}:/source:ro", f"--volume={tarballs}:/builds"),
             *(f"--env=TARBALL_NAME={key}", builder_image),
             *("/build.sh", "sample", "file:///source", BRANCH),
-            timeout=BUILD_TIMEOUT,
+            timeout=IMAGE_TIMEOUT,
         )
     return tarball
 
@@ -72,7 +73,7 @@ def member_image(tag: str, base: str, tarball: Path) -> str:
 
 
 def digest(folder: Path) -> str:
-    """Return a hash of all files in `folder` that the builder gets."""
+    """Return a hash of the names, modes and contents of the files that the builder gets."""
     found = hashlib.sha256()
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(set(folders) - {"_build", ".git"})

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests as kustomize makes them, for the tests."""
+"""Renders the Kubernetes manifests with kustomize, for the tests."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Manifest = dict[str, Any]
 
 
 def kubectl() -> str:
-    """Return the kubectl to use: that of this virtual environment, else what is on the path."""
+    """Return the path of the kubectl in this virtual environment, else of the one on PATH."""
     own = Path(sys.executable).parent / "kubectl"
     found = str(own) if own.exists() else shutil.which("kubectl")
     if found is None:
-        raise ToolError("there is no kubectl: python3 tools/setup.py venv")
+        raise ToolError("there is no kubectl: run python3 tools/setup.py venv")
     return found
 
 
 def render(overlay: str) -> list[Manifest]:
-    """Return what `kubectl kustomize` makes of an overlay, in a copy that has a cookie."""
+    """Return the manifests that `kubectl kustomize` makes of an overlay, with a cookie added."""
     with tempfile.TemporaryDirectory(prefix="manifests-") as folder:
         copy = Path(folder, "kubernetes")
         shutil.copytree(KUBERNETES, copy, ignore=shutil.ignore_patterns("cookie"))
@@ -47,13 +47,13 @@ def render(overlay: str) -> list[Manifest]:
 
 
 def only(manifests: list[Manifest], kind: str) -> Manifest:
-    """Return the only manifest of a kind."""
+    """Return the only manifest of `kind`."""
     (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
     return found
 
 
 def variables(container: dict[str, Any], fields: dict[str, str]) -> dict[str, str]:
-    """Return a container's variables as the kubelet sets them; `fields` are those of the pod."""
+    """Return a container's variables as the kubelet sets them from the pod's `fields`."""
     values: dict[str, str] = {}
     for variable in container["env"]:
         source = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")

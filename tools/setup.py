@@ -1,7 +1,7 @@
-"""Set up a machine for the tests and the demonstration; quick where all is there already.
+"""Set up a machine for the tests and the demonstration. Quick if nothing is missing.
 
-python3 tools/setup.py            all of it
-python3 tools/setup.py engine     only these: programs, engine, images, venv; bench, for it alone
+python3 tools/setup.py            all parts: programs, engine, images, venv
+python3 tools/setup.py engine     only the given parts; bench is needed for the benchmark only
 """
 
 from __future__ import annotations
@@ -41,35 +41,35 @@ PROGRAMS = {
     "stress-ng": "stress-ng",
     "tini": "tini",
 }
-"""What the tests run, and the Debian packages that have it."""
+"""The programs that the tests run, and the Debian packages that contain them."""
 
 
 def programs(needed: dict[str, str], *, purpose: str) -> None:
-    """Install the packages of the programs that are missing."""
+    """Install the packages of the missing programs. Raises ToolError if that fails."""
     missing = [program for program in needed if not _which(program)]
     if not missing:
         say(f"    found {', '.join(needed)}")
         return
     apt.install(sorted({needed[program] for program in missing}), purpose=purpose)
     if "sshd" in missing and Path("/run/systemd/system").is_dir():
-        say("    switching off the SSH server that came with openssh-server; the tests run theirs")
+        say("    disabling the SSH server of openssh-server; the tests run their own")
         succeeds(["systemctl", "disable", "--now", "ssh.service", "ssh.socket"], timeout=60)
     if still := [program for program in missing if not _which(program)]:
-        raise ToolError(f"{purpose} needs {', '.join(still)}, which the packages did not bring")
+        raise ToolError(f"{purpose} needs {', '.join(still)}, which the packages do not contain")
 
 
 def virtual_environment() -> None:
     """Make `.venv` with this distribution and the group `dev` of pyproject, unless it is there."""
     wanted = _fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted:
-        say(f"    {shown(VENV)} is there")
+        say(f"    found {shown(VENV)}")
         return
     if importlib.util.find_spec("ensurepip") is None:
         apt.install(["python3-venv"], purpose="a virtual environment")
     run([_base_python(), "-m", "venv", "--clear", str(VENV)], what="making .venv", timeout=120)
     _pip_install("--editable", str(ROOT), *_group("dev"))
     STAMP.write_text(wanted)
-    say(f"    {shown(VENV)} was made with {_base_python()}")
+    say(f"    made {shown(VENV)} with {_base_python()}")
 
 
 def benchmark() -> None:
@@ -115,7 +115,7 @@ def _fingerprint() -> str:
 
 
 def _base_python() -> str:
-    """Return the Python that `.venv` is made with, also when this runs in an activated one."""
+    """Return the Python that `.venv` is made with, even if a virtual environment is active."""
     if sys.prefix == sys.base_prefix:
         return sys.executable
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
@@ -143,7 +143,7 @@ def _venv() -> None:
 
 
 def _bench() -> None:
-    with step("What the benchmark draws with"):
+    with step("The plotting library of the benchmark"):
         benchmark()
 
 
@@ -154,12 +154,12 @@ PARTS = {
     "venv": _venv,
     "bench": _bench,
 }
-USUAL = ("programs", "engine", "images", "venv")
-"""Without arguments; only the benchmark asks for its part."""
+DEFAULT_PARTS = ("programs", "engine", "images", "venv")
+"""The parts that are set up without arguments."""
 
 
 def _main() -> None:
-    wanted = sys.argv[1:] or list(USUAL)
+    wanted = sys.argv[1:] or list(DEFAULT_PARTS)
     if unknown := sorted(set(wanted) - set(PARTS)):
         raise ToolError(f"{', '.join(unknown)}: the parts are {', '.join(PARTS)}")
     begin = time.monotonic()

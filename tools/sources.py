@@ -1,4 +1,4 @@
-"""The sample server's sources as a git repository, as the builder takes them."""
+"""Makes a git repository of the sample server's sources, for the builder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SAMPLE_SERVER = ROOT / "tests" / "sample_server"
 BRANCH = "master"
-# Fixed, and no configuration of the machine or the person: the same files give the same commit.
+# The same files always give the same commit, whatever the configuration of machine and user.
 ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_SYSTEM": "/dev/null",
@@ -28,7 +28,7 @@ ENVIRONMENT = {
 def make_repository(folder: Path, *, sources: Path = SAMPLE_SERVER) -> str:
     """Make a git repository with one commit of `sources` in `folder`; return the commit's hash.
 
-    What `folder` held before is removed. Raises ToolError when git fails.
+    The previous content of `folder` is removed. Raises ToolError if git fails.
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(sources, folder, symlinks=True, ignore=shutil.ignore_patterns("_build", ".git"))

@@ -1,4 +1,4 @@
-"""Copy files of /usr/lib until there are enough: make_tree.py FOLDER MEGABYTES."""
+"""Copy files of /usr/lib until they have a given size: make_tree.py FOLDER MEGABYTES."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Copy; ends with a message if /usr/lib is too small."""
+    """Copy; end with a message if /usr/lib is too small."""
     folder, wanted = sys.argv[1], int(sys.argv[2]) * 10**6
     size = 0
     for parent, folders, names in os.walk("/usr/lib"):
@@ -19,7 +19,7 @@ def main() -> None:
                 shutil.copyfile(source, target)
                 size += os.path.getsize(target)
     if size < wanted:
-        sys.exit(f"/usr/lib has but {size // 10**6} MB")
+        sys.exit(f"/usr/lib has only {size // 10**6} MB")
 
 
 if __name__ == "__main__":

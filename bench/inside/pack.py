@@ -11,7 +11,7 @@ from builder_entrypoint.tarball import packed
 
 
 def main() -> None:
-    """Pack it; the time of the entries is 1970."""
+    """Pack the folder; the time of the entries is in 1970."""
     release, builds, name = sys.argv[1:]
     processes = Processes(Signals(), Output(Mask(), lambda: False))
     with packed(Path(release), Path(builds), 86400, processes, dict(os.environ)) as tarball:

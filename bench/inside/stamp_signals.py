@@ -1,6 +1,6 @@
-"""Write down when each SIGUSR1 came: CLOCK_MONOTONIC in nanoseconds, one line of 20 bytes each.
+"""Write when each SIGUSR1 arrives: CLOCK_MONOTONIC in nanoseconds, a line of 20 bytes for each.
 
-stamp_signals.py FILE; the file is there when signals count.
+stamp_signals.py FILE; the file exists as soon as signals are recorded.
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 
 
 def main() -> None:
-    """Take signals until SIGTERM comes."""
+    """Record signals until SIGTERM arrives."""
     wanted = {signal.SIGUSR1, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     with open(sys.argv[1], "wb", buffering=0) as file:

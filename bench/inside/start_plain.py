@@ -1,6 +1,6 @@
-"""Start a server on an empty disk, and stop it: when it was about to become the VM, when it served.
+"""Start a server on an empty disk, measure, and stop it: start_plain.py COMMAND...
 
-start_plain.py COMMAND...; prints JSON: seconds from the start of the command to each.
+Prints JSON: seconds from the start of the command to the exec of the VM, and to `started`.
 """
 
 import json
@@ -14,12 +14,13 @@ import time
 
 DATA = "/var/lib/mongooseim"
 STATUS_FILE = "/run/mongooseim/var/status"
-TIMEOUT = 60.0
-INTERVAL = 0.05
+TIMEOUT = 60.0  # seconds
+INTERVAL = 0.05  # seconds between checks of the status file
+SERVE_TIME = 0.5  # seconds that the server runs before it is stopped
 
 
 def main() -> None:
-    """Start, wait, stop; ends with a message if any of it goes wrong."""
+    """Start, wait, stop; end with a message if a step fails."""
     for name in os.listdir(DATA):
         shutil.rmtree(os.path.join(DATA, name))
     for stale in (STATUS_FILE, "/run/mongooseim/var/pid"):
@@ -42,8 +43,8 @@ def main() -> None:
         time.sleep(INTERVAL)
     status = _status()
     written = os.stat(STATUS_FILE).st_mtime if status else 0.0
-    # A SIGTERM right after the start may find a part of the server that is not there yet.
-    time.sleep(0.5)
+    # Right after the start a part of the server may not yet be able to stop.
+    time.sleep(SERVE_TIME)
     process.send_signal(signal.SIGTERM)
     ended = process.wait(TIMEOUT)
     reader.join(TIMEOUT)

@@ -1,8 +1,8 @@
-"""Run a command, and print as JSON what it took: timed.py STATUS COMMAND...
+"""Run a command, and print the time that it needs as JSON: timed.py STATUS COMMAND...
 
-`wall` and `cpu` are seconds; CPU time is that of the command and of all that it waited for. Ends
-with the command's output and status 1 when it ends with another status than STATUS ("not-0": any
-but 0).
+`wall` and `cpu` are seconds; CPU time is that of the command and of all processes that it waited
+for. If the command does not end with STATUS ("not-0": any but 0), print its output and end with
+status 1.
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 
 
 def main() -> None:
-    """Run it."""
+    """Run the command."""
     wanted, *command = sys.argv[1:]
     with tempfile.TemporaryFile() as output:
         began = time.monotonic()

@@ -94,7 +94,7 @@ def test_make_is_killed(workshop: Workshop, repository: Repository) -> None:
     """A compiler that the kernel killed is told from one that failed."""
     repository.make("@kill -9 $$PPID")
     result = workshop.build("p", repository.url, "master")
-    assert_failed(result, 1, "make rel was ended by SIGKILL, perhaps for want of memory")
+    assert_failed(result, 1, "make rel was ended by SIGKILL, possibly because memory ran out")
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ def test_no_work_folder(workshop: Workshop, repository: Repository) -> None:
     """A folder for temporary files that belongs to somebody else, or is none, ends with 1."""
     (workshop.temporary / f"mongooseim-builder-{os.getuid()}").write_text("not a folder")
     result = workshop.build("p", repository.url, "master")
-    assert_failed(result, 1, "no work folder", "mongooseim-builder-")
+    assert_failed(result, 1, "cannot make a work folder", "mongooseim-builder-")

@@ -1,4 +1,4 @@
-"""Locks on files that another build removes."""
+"""Locks on files that another build removes, or that cannot be opened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from builder_tools import DEADLINE, ROOT
+from builder_tools import DEADLINE, ROOT, Repository, Workshop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +38,16 @@ def test_lock_is_on_the_file_that_has_the_name(tmp_path: Path) -> None:
         check=False,
     )
     assert (printed.stdout, printed.stderr) == ("removed True\n", "")
+
+
+def test_lock_that_cannot_be_opened_is_named(workshop: Workshop, repository: Repository) -> None:
+    """The error names the file and the reason; it does not blame the work folder."""
+    assert workshop.build("p", repository.url, "master").status == 0
+    lock = next((workshop.builds / ".cache" / "git").glob("*.lock"))
+    lock.unlink()
+    lock.symlink_to(workshop.folder / "elsewhere")
+    result = workshop.build("p", repository.url, "master")
+    assert result.status == 1
+    assert result.said[-2] == (
+        f"reading or writing a file failed: [Errno 40] Too many levels of symbolic links: '{lock}'"
+    )

@@ -103,7 +103,7 @@ def test_every_file_that_a_link_leads_to_is_packed(
     ("recipe", "message"),
     [
         ("ln -s /etc/shadow {0}/keys", "mongooseim/keys leads to /etc/shadow"),
-        ("ln -s secrets {0}/etc; ln -s $(HOME)/private {0}/secrets", "not everybody may read it"),
+        ("ln -s secrets {0}/etc; ln -s $(HOME)/private {0}/secrets", "not readable by everybody"),
         ("ln -s $(HOME)/private/key {0}/key", "mongooseim/key leads to"),
         ("ln -s nowhere {0}/dangling", "mongooseim/dangling is a link to nowhere"),
         ("ln -s me {0}/me", "mongooseim/me is a link to me, which cannot be followed"),

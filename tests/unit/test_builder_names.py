@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_entrypoint.names import safe_name, shown
+from builder_entrypoint.names import printable, safe_name
 
 NAMES = st.one_of(
     st.text(min_size=1),
@@ -56,5 +56,5 @@ def test_a_changed_name_is_changed_again(name: str) -> None:
 
 def test_shown_names_take_one_line() -> None:
     """Control characters in file names are shown as escapes."""
-    assert shown("a\nb") == r"a\nb"
-    assert shown("é") == "é"
+    assert printable("a\nb") == r"a\nb"
+    assert printable("é") == "é"

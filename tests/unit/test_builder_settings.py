@@ -12,7 +12,7 @@ import pytest
 
 import builder_entrypoint
 from builder_entrypoint.errors import ConfigurationError
-from builder_entrypoint.settings import read
+from builder_entrypoint.settings import read_settings
 from builder_entrypoint.texts import HELP
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ MODULES = sorted(path.stem for path in (ROOT / "builder_entrypoint").glob("*.py"
 
 def test_defaults() -> None:
     """Without arguments and variables, MongooseIM's master branch is built into /builds."""
-    settings = read([], {})
+    settings = read_settings([], {})
     assert (settings.project, settings.repository, settings.commit) == (
         "MongooseIM",
         "https://github.com/esl/MongooseIM",
@@ -38,12 +38,12 @@ def test_defaults() -> None:
 def test_empty_values_are_as_good_as_none() -> None:
     """An argument or a variable that is set and empty leaves the default."""
     empty = dict.fromkeys(["BUILDS", "LOGFILE", "TARBALL_NAME", "ARCH", "SOURCE_DATE_EPOCH"], "")
-    assert read(["", "", ""], empty) == read([], {})
+    assert read_settings(["", "", ""], empty) == read_settings([], {})
 
 
 def test_options_may_stand_anywhere() -> None:
     """`--no-cache` and `--dry-run` count before, between and after the arguments."""
-    settings = read(["--no-cache", "p", "r", "--dry-run", "c"], {})
+    settings = read_settings(["--no-cache", "p", "r", "--dry-run", "c"], {})
     assert (settings.project, settings.repository, settings.commit) == ("p", "r", "c")
     assert not settings.use_cache
     assert settings.options == {"--dry-run"}
@@ -68,7 +68,7 @@ def test_options_may_stand_anywhere() -> None:
 def test_wrong_variables_are_named(variable: str, value: str) -> None:
     """The message names the variable and its value, on one line."""
     with pytest.raises(ConfigurationError) as raised:
-        read([], {variable: value})
+        read_settings([], {variable: value})
     assert str(raised.value).startswith(f"{variable}=")
     assert "\n" not in str(raised.value)
     assert raised.value.status == 78
@@ -77,7 +77,7 @@ def test_wrong_variables_are_named(variable: str, value: str) -> None:
 def test_all_errors_are_said_at_once() -> None:
     """Three mistakes are three lines."""
     with pytest.raises(ConfigurationError) as raised:
-        read(["p", "-r"], {"TARBALL_NAME": "a/b", "SOURCE_DATE_EPOCH": "x"})
+        read_settings(["p", "-r"], {"TARBALL_NAME": "a/b", "SOURCE_DATE_EPOCH": "x"})
     assert len(str(raised.value).splitlines()) == 3
 
 
