@@ -5,23 +5,29 @@ this runs before the VM is started, and importing `dataclasses` takes longer tha
 that way.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from member_entrypoint import environment, log
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.values import (
+    Address,
+    WrongValueError,
+    is_long,
+    one_of,
+    parse_addresses,
+    parse_boolean,
+    parse_cookie,
+    parse_host,
+    parse_node,
+    parse_node_name,
+    parse_ordinal,
+    parse_path,
+    parse_port,
+    seconds_from,
+)
 
-LONGEST_TIME = 31_536_000.0  # seconds: a year
-LONGEST_ATOM = 255  # characters
 LONGEST_COOKIE_FILE = 4096  # characters that are read of it
-
-
-class Address(NamedTuple):
-    """A host (name or IP address, no brackets) and a TCP port."""
-
-    host: str
-    port: int
 
 
 class Settings(NamedTuple):
@@ -107,168 +113,41 @@ class Variable(NamedTuple):
     field: str = ""
 
 
-class _WrongValueError(ValueError):
-    """Carries what is allowed; the caller knows variable and value."""
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise _WrongValueError(" or ".join(choices))
-        return text.lower()
-
-    return parse
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in ("true", "1"):
-        return True
-    if text.lower() in ("false", "0"):
-        return False
-    raise _WrongValueError("true, false, 1 or 0")
-
-
-def _seconds(lowest: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        allowed = f"a number of seconds, {lowest:g} to {LONGEST_TIME:.0f}"
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
-            raise _WrongValueError(allowed)
-        value = float(text)
-        if not lowest <= value <= LONGEST_TIME:
-            raise _WrongValueError(allowed)
-        return value
-
-    return parse
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:  # noqa: PLR2004
-        raise _WrongValueError("a TCP port, 1 to 65535")
-    return int(text)
-
-
-def _ordinal(text: str) -> str:
-    """Keep the digits as they are: host names are compared as text, `chat-01` is not `chat-1`."""
-    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
-        raise _WrongValueError("a whole number, 0 or more")
-    return text
-
-
-def _node_name(text: str) -> str:
-    """Take what Erlang takes before the `@` (`net_kernel` in OTP), but not what looks a flag."""
-    if not re.fullmatch(r"[0-9A-Za-z_][0-9A-Za-z_-]{0,199}", text, re.ASCII):
-        raise _WrongValueError("letters, digits, _ and -, not beginning with -")
-    return text
-
-
-def _host(text: str) -> str:
-    if not is_host(text):
-        raise _WrongValueError("a host name, an IPv4 or an IPv6 address")
-    return text
-
-
-def is_host(text: str) -> bool:
-    """Tell whether `text` can stand after the `@` of a node name: host name, IPv4 or IPv6."""
-    name = r"[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?"
-    ipv6 = r"(?=.*:.*:)[0-9A-Fa-f:]+(\d{1,3}(\.\d{1,3}){3})?"
-    pattern = rf"({name}(\.{name})*|{ipv6})"
-    return len(text) <= LONGEST_ATOM and re.fullmatch(pattern, text, re.ASCII) is not None
-
-
-def _node(text: str) -> str:
-    name, at, host = text.partition("@")
-    allowed = "a node name, NAME@HOST"
-    if not at:
-        raise _WrongValueError(allowed)
-    try:
-        _node_name(name)
-    except _WrongValueError as error:
-        raise _WrongValueError(f"{allowed}, NAME of {error}") from None
-    if not is_host(host):
-        raise _WrongValueError(f"{allowed}, HOST a host name or an IP address")
-    return text
-
-
-def is_cookie(text: str) -> bool:
-    r"""Tell whether `text` can stand after `-setcookie` in vm.args, and in the release's scripts.
-
-    The scripts use it unquoted (no blanks, no `*?[]`), erlexec reads it from a file where
-    quotes, `\` and `#` have meanings, and takes a leading `-` or `+` for a flag.
-    """
-    return (
-        len(text) <= LONGEST_ATOM
-        and re.fullmatch(
-            r"[!$%&(),./0-9:;<=>@A-Z^_a-z{|}~][!$%&()+,./0-9:;<=>@A-Z^_a-z{|}~-]*", text
-        )
-        is not None
-    )
-
-
-def _cookie(text: str) -> str:
-    if not is_cookie(text):
-        raise _WrongValueError(
-            "1 to 255 printable ASCII characters without blanks, quotes, backslashes, "
-            "#, *, ?, [ and ], not beginning with - or +"
-        )
-    return text
-
-
-def _addresses(text: str) -> tuple[Address, ...]:
-    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        colon = ""
-    if not colon or not is_host(host):
-        raise _WrongValueError("HOST:PORT, several separated by commas, IPv6 as [HOST]:PORT")
-    return Address(host, _port(port))
-
-
-def _path(text: str) -> str:
-    if not text.startswith("/") or any(ord(char) < ord(" ") for char in text):
-        raise _WrongValueError("an absolute path")
-    return text
-
-
 VARIABLES: tuple[Variable, ...] = (
-    Variable("HOSTNAME", None, _host),
-    Variable("NODE_TYPE", "sname", _one_of("sname", "name")),
-    Variable("NODE_NAME", "mongooseim", _node_name),
-    Variable("NODE_HOST", None, _host),
-    Variable("MASTER_ORDINAL", "1", _ordinal),
-    Variable("JOIN_CLUSTER", "true", _boolean),
-    Variable("CLUSTER_WITH", None, _node),
-    Variable("CLUSTER_COOKIE", None, _cookie),
+    Variable("HOSTNAME", None, parse_host),
+    Variable("NODE_TYPE", "sname", one_of("sname", "name")),
+    Variable("NODE_NAME", "mongooseim", parse_node_name),
+    Variable("NODE_HOST", None, parse_host),
+    Variable("MASTER_ORDINAL", "1", parse_ordinal),
+    Variable("JOIN_CLUSTER", "true", parse_boolean),
+    Variable("CLUSTER_WITH", None, parse_node),
+    Variable("CLUSTER_COOKIE", None, parse_cookie),
     Variable(environment.COOKIE_FILE, None, str),
-    Variable("BOOTSTRAP_ENABLED", "false", _boolean),
-    Variable("PRINT_CONFIG_FILES_ON_START", "false", _boolean),
-    Variable("START_TIMEOUT", "120", _seconds(1)),
-    Variable("JOIN_TIMEOUT", "300", _seconds(0)),
-    Variable("STOP_TIMEOUT", "25", _seconds(0)),
-    Variable("LEAVE_CLUSTER_ON_STOP", "false", _boolean),
-    Variable("WAIT_FOR", "", _addresses),
-    Variable("JOIN_DISCARDS_DATA", "false", _boolean),
-    Variable("NODE_RENAMED", "refuse", _one_of("refuse", "start-empty")),
-    Variable("PARTITION_POLICY", "ignore", _one_of("ignore", "restart-minority")),
-    Variable("DISCOVERY_NAME", None, _host),
-    Variable("DISCOVERY_FILE", None, _path),
-    Variable("DISCOVERY_INTERVAL", "10", _seconds(1)),
-    Variable("HEALTH_PORT", "5222", _port),
-    Variable("HEALTH_HTTP_PORT", None, _port),
-    Variable("LOG_FORMAT", log.DEFAULT_FORMAT, _one_of(*log.FORMATS)),
-    Variable("LOG_LEVEL", log.DEFAULT_LEVEL, _one_of(*log.LEVELS)),
+    Variable("BOOTSTRAP_ENABLED", "false", parse_boolean),
+    Variable("PRINT_CONFIG_FILES_ON_START", "false", parse_boolean),
+    Variable("START_TIMEOUT", "120", seconds_from(1)),
+    Variable("JOIN_TIMEOUT", "300", seconds_from(0)),
+    Variable("STOP_TIMEOUT", "25", seconds_from(0)),
+    Variable("LEAVE_CLUSTER_ON_STOP", "false", parse_boolean),
+    Variable("WAIT_FOR", "", parse_addresses),
+    Variable("JOIN_DISCARDS_DATA", "false", parse_boolean),
+    Variable("NODE_RENAMED", "refuse", one_of("refuse", "start-empty")),
+    Variable("PARTITION_POLICY", "ignore", one_of("ignore", "restart-minority")),
+    Variable("DISCOVERY_NAME", None, parse_host),
+    Variable("DISCOVERY_FILE", None, parse_path),
+    Variable("DISCOVERY_INTERVAL", "10", seconds_from(1)),
+    Variable("HEALTH_PORT", "5222", parse_port),
+    Variable("HEALTH_HTTP_PORT", None, parse_port),
+    Variable("LOG_FORMAT", log.DEFAULT_FORMAT, one_of(*log.FORMATS)),
+    Variable("LOG_LEVEL", log.DEFAULT_LEVEL, one_of(*log.LEVELS)),
     # The release's own: its scripts and the VM check them.
     Variable("MONGOOSEIM_CONFIG_FORMAT", None, str),
     Variable("EJABBERD_CONFIG_PATH", None, str),
-    Variable("ERL_EPMD_PORT", "4369", _port),
+    Variable("ERL_EPMD_PORT", "4369", parse_port),
     Variable("ERL_AFLAGS", "", str),
     Variable("ERL_FLAGS", "", str),
     Variable("ERL_ZFLAGS", "", str),
-    Variable(environment.ROOT, "/", _path, field="root"),
+    Variable(environment.ROOT, "/", parse_path, field="root"),
 )
 SECRET = {"CLUSTER_COOKIE"}
 
@@ -287,14 +166,14 @@ def read(variables: Mapping[str, str]) -> Settings:
         if text is not None:
             try:
                 value = variable.parse(text)
-            except _WrongValueError as error:
+            except WrongValueError as error:
                 found = "a value not shown here" if variable.name in SECRET else repr(text)
                 errors.append(f"{variable.name} is {found}; allowed: {error}")
         values[variable.field or variable.name.lower()] = value
     settings = Settings(**values)
     try:
         settings = _with_cookie_file(settings)
-    except _WrongValueError as error:
+    except WrongValueError as error:
         errors.append(str(error))
     errors.extend(_contradictions(settings))
     if errors:
@@ -323,18 +202,18 @@ def _with_cookie_file(settings: Settings) -> Settings:
             cookie = file.read(LONGEST_COOKIE_FILE).strip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise _WrongValueError(
+        raise WrongValueError(
             f"{name} is {path!r}, which cannot be read ({reason}); "
             "allowed: a readable file that holds the cookie"
         ) from None
     if settings.cluster_cookie not in (None, cookie):
-        raise _WrongValueError(
+        raise WrongValueError(
             f"CLUSTER_COOKIE and {name} ({path!r}) give different cookies; allowed: one of the two"
         )
     try:
-        return settings._replace(cluster_cookie=_cookie(cookie))
-    except _WrongValueError as error:
-        raise _WrongValueError(
+        return settings._replace(cluster_cookie=parse_cookie(cookie))
+    except WrongValueError as error:
+        raise WrongValueError(
             f"{name} is {path!r}, whose content is not a cookie; allowed: {error}"
         ) from None
 
@@ -370,8 +249,3 @@ def _contradictions(settings: Settings) -> list[str]:
             f"{settings.discovery_file!r}; allowed: both or neither"
         )
     return errors
-
-
-def is_long(host: str) -> bool:
-    """Tell whether Erlang takes `host` in a long node name: a dot or a colon is in it."""
-    return "." in host or ":" in host

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.settings import Settings, is_host, is_long
+from member_entrypoint.settings import Settings
+from member_entrypoint.values import is_host, is_long
 
 
 class Role(NamedTuple):

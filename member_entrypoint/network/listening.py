@@ -9,7 +9,7 @@ from member_entrypoint.log import Log
 from member_entrypoint.network import names
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.places import Places
-from member_entrypoint.settings import Address
+from member_entrypoint.values import Address
 
 # In seconds, for each try.
 DNS_TIMEOUT = 5.0

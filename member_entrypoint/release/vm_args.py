@@ -4,7 +4,7 @@ import re
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.release.flags import Flag, flags, words
-from member_entrypoint.settings import is_cookie
+from member_entrypoint.values import is_cookie
 
 DEFAULT_COOKIE = "mongooseim"
 OURS = ("-name", "-sname", "-setcookie")
