@@ -8,7 +8,7 @@ import pytest
 
 from member_entrypoint import settings
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.settings import Address
+from member_entrypoint.values import Address
 
 BOOLEANS = (
     [("true", True), ("1", True), ("TRUE", True), ("false", False), ("0", False), ("False", False)],
