@@ -17,8 +17,10 @@ from builder_entrypoint.locks import locked
 from builder_entrypoint.names import printable
 from builder_entrypoint.processes import Processes
 from builder_entrypoint.settings import Settings
+from member_entrypoint.files.whole import write_whole
 
 CHECKSUMS = "checksums.json"
+MODE = 0o644
 
 
 class PackageCache:
@@ -88,9 +90,9 @@ class PackageCache:
             if checksums.get(name) != digest or not (self._cache / name).is_file():
                 target = self._cache / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _replace(target, (self._copy / name).read_bytes())
+                write_whole(target, (self._copy / name).read_bytes(), MODE)
                 checksums[name] = digest
-        _replace(self._cache / CHECKSUMS, json.dumps(checksums, indent=1).encode())
+        write_whole(self._cache / CHECKSUMS, json.dumps(checksums, indent=1).encode(), MODE)
 
     def _checksums(self) -> dict[str, str]:
         """Return the SHA-256 of each saved file by its path; nothing if the list is unreadable."""
@@ -123,9 +125,3 @@ def _files(folder: Path) -> Iterator[str]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f"{target.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(target)
