@@ -8,7 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import MutableMapping
 
 ROOT = "ENTRYPOINT_ROOT"
 COOKIE_FILE = "CLUSTER_COOKIE_FILE"
@@ -16,13 +16,36 @@ HOME_OF_ROOT = "/root"
 
 
 def variables() -> dict[str, str]:
-    """Return the environment of this process, to read the settings from and to hand on."""
-    return dict(os.environ)
+    """Return the environment that this process was started with, to read and to hand on.
+
+    That is not `os.environ`: with LANG=C the interpreter adds LC_CTYPE to that (PEP 538). Raises
+    `ConfigurationError` for an entry that no program could be given.
+    """
+    found: dict[str, str] = {}
+    for entry in _entries():
+        name, equals, value = os.fsdecode(entry).partition("=")
+        if not (name and equals):
+            from member_entrypoint.errors import ConfigurationError
+
+            raise ConfigurationError(
+                f"the environment has the entry {os.fsdecode(entry)[:40]!r}, which is no "
+                "NAME=VALUE; remove it"
+            )
+        found.setdefault(name, value)
+    return found
 
 
-def root(environment: "Mapping[str, str]") -> str:
-    """Return the folder that stands for `/`, as it is given; only tests give another one."""
-    return environment.get(ROOT) or "/"
+def _entries() -> list[bytes]:
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            return [entry for entry in file.read().split(b"\0") if entry]
+    except OSError:
+        return [name + b"=" + value for name, value in os.environb.items()]
+
+
+def own_root() -> str:
+    """Return the folder that stands for `/` in this process; only tests give another one."""
+    return os.environ.get(ROOT) or "/"
 
 
 def switch_user(environment: "MutableMapping[str, str]", name: str, home: str) -> None:

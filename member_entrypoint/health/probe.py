@@ -41,7 +41,7 @@ def main(question: list[str]) -> int:
     if len(question) != 1 or question[0] not in QUESTIONS:
         _say(2, f"health is asked {' '.join(question)!r}; allowed: health live, health ready")
         return WRONG_ARGUMENTS
-    _, *answers = examine(environment.root(environment.variables()))
+    _, *answers = examine(environment.own_root())
     why_not = answers[QUESTIONS.index(question[0])]
     _say(1, why_not or question[0])
     return 1 if why_not else 0

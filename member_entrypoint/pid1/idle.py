@@ -66,12 +66,13 @@ def _guests() -> set[int]:
 
 def main() -> int:
     """PID 1 of the builder image: run the given command, or idle."""
-    supervisor = Supervisor()
-    arguments = sys.argv[1:]
-    if not arguments:
-        return idle(supervisor)
-    variables = environment.variables()
+    variables: dict[str, str] = {}
     try:
+        supervisor = Supervisor()
+        arguments = sys.argv[1:]
+        if not arguments:
+            return idle(supervisor)
+        variables = environment.variables()
         return command.run(supervisor, arguments, variables, BUILDER_STOP_TIMEOUT)
     except EntrypointError as error:
         settings.log_of(variables, descriptor=2).error(str(error))

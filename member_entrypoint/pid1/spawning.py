@@ -4,7 +4,11 @@ import os
 import signal
 import sys
 
-from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
+from member_entrypoint.errors import (
+    CommandNotFoundError,
+    CommandNotRunnableError,
+    ConfigurationError,
+)
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -59,7 +63,14 @@ def hand_over_terminal() -> list[tuple[object, ...]]:
 
 def keep_only_standard_streams() -> None:
     """Have descriptors 0, 1 and 2 open, and no other that somebody left us."""
-    for name in os.listdir("/proc/self/fd"):
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError as error:
+        raise ConfigurationError(
+            f"/proc cannot be read ({error.strerror}); PID 1 needs it, and so does the Erlang VM: "
+            "mount it"
+        ) from None
+    for name in names:
         if int(name) > 2:  # noqa: PLR2004
             try:
                 os.close(int(name))
