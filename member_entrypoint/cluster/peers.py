@@ -63,8 +63,12 @@ def candidates(member: Member) -> list[str]:
 def ask_all(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
     """Return what `ask` returns for each node; it is called in several threads."""
     names = list(nodes)
-    with ThreadPoolExecutor(max_workers=max(1, min(LARGEST_POOL, len(names)))) as pool:
-        return dict(zip(names, pool.map(ask, names), strict=True))
+    try:
+        with ThreadPoolExecutor(max_workers=max(1, min(LARGEST_POOL, len(names)))) as pool:
+            return dict(zip(names, pool.map(ask, names), strict=True))
+    except RuntimeError:
+        # No more threads, as with a low limit of processes: one after the other, then.
+        return {name: ask(name) for name in names}
 
 
 def state_of(member: Member, node: str) -> State:
