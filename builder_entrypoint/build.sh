@@ -1,4 +1,4 @@
-#!/usr/bin/env -S --block-signal python3 -I
+#!/usr/bin/env -S --block-signal /usr/bin/python3 -I
 from builder_entrypoint.__main__ import main
 
 raise SystemExit(main())
