@@ -41,9 +41,10 @@ NEED_THE_NODE = ("mongooseim", "mongooseimctl")
 
 def main(arguments: Sequence[str]) -> int:
     """Run the server, or the command in `arguments` instead; return the exit status."""
-    supervisor = Supervisor()
-    environment = process_environment.variables()
+    environment: dict[str, str] = {}
     try:
+        supervisor = Supervisor()
+        environment = process_environment.variables()
         if list(arguments) == LEAVE:
             return leave_cluster(supervisor, environment)
         if arguments:
@@ -60,7 +61,7 @@ def leave_cluster(supervisor: Supervisor, environment: MutableMapping[str, str])
     """Have the member of this container leave its cluster, as the user that it runs as."""
     chosen = settings.read(environment)
     places = Places(chosen.root)
-    user = users.member_user(places)
+    user = users.image_user(places)
     if user and users.may_switch_to(user):
         users.drop_root(user, environment, places)
     leave = task("leave", deadline=time.monotonic() + chosen.stop_timeout)
@@ -80,7 +81,6 @@ def run_command(
 def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:
     """Run the server; start it again after a failure that a restart fixes."""
     chosen = settings.read(environment)
-    begin_notes(chosen)
     try:
         this, files = prepare(supervisor, environment, with_role=True)
         deadline = time.monotonic() + chosen.join_timeout
@@ -171,6 +171,7 @@ def prepare(
     hosts_file.add_hosts(places)
     drop_root(supervisor, environment, places)
     if with_role:
+        begin_notes(this.settings)
         users.check_data_writable(places, this.node)
     rendering.write(this.release, places, files)
     return this, files
@@ -183,7 +184,7 @@ def drop_root(
     user = users.image_user(places)
     if user is None or not users.may_switch_to(user):
         return
-    for _ in users.change_owner((places.data, places.log, places.run), user):
+    for _ in users.change_owner((places.data, places.log, places.run), user, places):
         if supervisor.is_asked_for(STOP_SIGNALS):
             raise StopRequestedError(STOPPED_EARLY)
     users.drop_root(user, environment, places)

@@ -4,6 +4,7 @@ A container that starts as another user keeps that user, and needs no root.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from member_entrypoint import environment as variables
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files import folders
 from member_entrypoint.places import Places
 
 NAME = "mongooseim"
@@ -38,19 +40,6 @@ def image_user(places: Places) -> User | None:
     return None
 
 
-def member_user(places: Places) -> User | None:
-    """Return the user whom the configuration that is in use belongs to: the member's.
-
-    PID 1 would be the wrong one to ask: it may be `docker run --init`, or a pod's.
-    """
-    try:
-        # Not through a link: the member could have it lead to what is root's.
-        found = os.lstat(os.path.join(places.run, "etc"))
-    except OSError:
-        return None
-    return User(found.st_uid, found.st_gid)
-
-
 def may_switch_to(user: User) -> bool:
     """Tell whether this process is root, and may give away its files and become `user`."""
     return (
@@ -74,28 +63,52 @@ def _is_mapped(number: int, table: str) -> bool:
     return any(first <= number < first + count for first, _, count in ranges)
 
 
-def change_owner(folders: Iterable[str], user: User) -> Iterator[None]:
-    """Make `user` the owner of `folders` and of all below; create the folders that are missing.
+def change_owner(paths: Iterable[str], user: User, places: Places) -> Iterator[None]:
+    """Make `user` the owner of the folders `paths` and of all below; create the missing ones.
 
-    Yields after each folder, so that the caller can stop. No link is followed, and a file with a
-    second name, which may be outside, keeps its owner. Files that cannot be changed are skipped; a
-    later write reports them.
+    Yields after each folder, so that the caller can stop. A folder that cannot be changed is
+    skipped: a later write reports it. Raises `ConfigurationError` where something else stands in
+    the place of a folder.
     """
-    for top in map(os.path.realpath, folders):
-        with contextlib.suppress(OSError):
-            os.makedirs(top, exist_ok=True)
-            _change_owner_of_one(top, user, None)
-        for _, below, files, folder in os.fwalk(top, follow_symlinks=False):
-            for name in (*below, *files):
-                with contextlib.suppress(OSError):
-                    _change_owner_of_one(name, user, folder)
-            yield
+    for path in paths:
+        # Everybody may make folders in /run: there, the owner tells who has.
+        owners = {0, user.uid} if path == places.run else None
+        with contextlib.suppress(OSError), folders.opened(places.root, path, owners) as folder:
+            folders.change_owner(folder, user.uid, user.gid)
+        yield
 
 
-def _change_owner_of_one(name: str, user: User, folder: int | None) -> None:
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if found.st_uid != user.uid and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
-        os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+@contextlib.contextmanager
+def acting_as(user: User) -> Iterator[None]:
+    """Let root do what only `user` may do, for as long as the block; one thread only."""
+    groups, gid = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(user.gid)
+    os.seteuid(user.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def open_to_read(path: str, places: Places) -> int:
+    """Return a descriptor to read the operator's file `path`; raises OSError.
+
+    Root opens it as the member's user. What only root may read, root opens unless the member's user
+    can have put it there: a link to /etc/shadow would show that to the member otherwise.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    user = image_user(places)
+    if user is None or not may_switch_to(user):
+        return os.open(path, flags)
+    with contextlib.suppress(PermissionError), acting_as(user):
+        return os.open(path, flags)
+    if folders.can_be_replaced_by(user.uid, user.gid, path):
+        reason = f"only root may read it, and {NAME} (uid {user.uid}) can have put it there"
+        raise PermissionError(errno.EACCES, reason, path)
+    return os.open(path, flags)
 
 
 def drop_root(user: User, environment: MutableMapping[str, str], places: Places) -> None:

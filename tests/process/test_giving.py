@@ -20,7 +20,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 def give(*folders: Path) -> None:
     """Give all of them, to the end."""
-    for _ in users.change_owner(map(str, folders), USER):
+    for _ in users.change_owner(map(str, folders), USER, Places("/")):
         pass
 
 

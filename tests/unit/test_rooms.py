@@ -15,7 +15,7 @@ ORDER = (
     ("", "errors", "terms", "pauses", "environment", "log", "values", "settings", "programs"),
     ("files.whole",),
     ("state", "places"),
-    ("files.users",),
+    ("files.folders", "files.users"),
     ("release",),
     ("network",),
     ("erlang",),
@@ -67,7 +67,7 @@ def level(module: str) -> int:
     """Return the line of `ORDER` in which a module stands, by its own name or that of its room."""
     name = inside(module)
     names = {name, name.partition(".")[0]}
-    if name in {"files", "files.whole"}:
+    if name == "files":
         names = {"files.whole"}
     found = [number for number, line in enumerate(ORDER) if names & set(line)]
     assert len(found) == 1, f"{module} stands in {len(found)} lines of ORDER"

@@ -1,0 +1,174 @@
+"""Opening folders as root without trusting a path: by descriptor, component by component.
+
+The member's user owns folders that root works in at the next start, and may have put a link in the
+place of any of them. So root opens each component by itself, follows only links that nobody but
+root can have made, and looks at what it has opened, not at what a name said a moment before.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from member_entrypoint.errors import ConfigurationError
+
+ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+MOST_LINKS = 40  # as the kernel, path_resolution(7)
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@contextmanager
+def opened(root: str, path: str, owners: set[int] | None = None) -> Iterator[int]:
+    """Provide a descriptor of the folder `path`, made if it is missing, for as long as the block.
+
+    `root` stands for `/` and is trusted. `owners` are the users who may have the folder, None for
+    any: where it is mounted, or where only root can have put it. Raises `ConfigurationError` that
+    says what stands in its place, and OSError where it cannot be made.
+    """
+    folder = os.open(root, ROOT)
+    try:
+        parts = os.path.relpath(path, root).split(os.sep)
+        links = 0
+        while parts:
+            name = parts.pop(0)
+            target = _link(folder, name)
+            if target is None:
+                folder = _step(folder, name, path)
+                continue
+            links += 1
+            if links > MOST_LINKS or not _only_root_can_write(folder):
+                raise ConfigurationError(_refusal(path, f"{name!r} in it is a link"))
+            if target.startswith("/"):
+                os.close(folder)
+                folder = os.open(root, ROOT)
+            parts[:0] = [part for part in target.split("/") if part not in {"", "."}]
+        owner = os.fstat(folder).st_uid
+        if owners is not None and owner not in owners:
+            raise ConfigurationError(_refusal(path, f"it belongs to uid {owner}"))
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _link(folder: int, name: str) -> str | None:
+    """Return where the link `name` leads, None if it is no link or does not exist."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError:
+        return None
+
+
+def _step(folder: int, name: str, path: str) -> int:
+    """Return a descriptor of the folder `name` in `folder`, made if missing; close `folder`."""
+    try:
+        try:
+            inside = os.open(name, FOLDER, dir_fd=folder)
+        except FileNotFoundError:
+            os.mkdir(name, 0o755, dir_fd=folder)
+            inside = os.open(name, FOLDER, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
+            raise
+        raise ConfigurationError(_refusal(path, f"{name!r} in it is no folder")) from None
+    os.close(folder)
+    return inside
+
+
+def _only_root_can_write(folder: int) -> bool:
+    found = os.fstat(folder)
+    return found.st_uid == 0 and not found.st_mode & OTHERS_MAY_WRITE
+
+
+def _refusal(path: str, why: str) -> str:
+    return (
+        f"{path} is not the folder that it should be ({why}), and root works only in folders that "
+        "no other user can have put there; remove it, or start a new container"
+    )
+
+
+def can_be_replaced_by(uid: int, gid: int, path: str) -> bool:
+    """Tell whether a user can have put something else at `path`, or at a link on the way there.
+
+    That is so if any folder or link on the way, or the file itself, is the user's, or if the user
+    may write into one of the folders. Raises OSError where there is nothing.
+    """
+    parts = [part for part in path.split("/") if part]
+    folder = os.open("/", ROOT)
+    try:
+        links = 0
+        while parts:
+            name = parts.pop(0)
+            found = os.fstat(folder)
+            if _is_of(found, uid, gid, name, folder):
+                return True
+            target = _link(folder, name)
+            if target is not None:
+                links += 1
+                if links > MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                if target.startswith("/"):
+                    os.close(folder)
+                    folder = os.open("/", ROOT)
+                parts[:0] = [part for part in target.split("/") if part not in {"", "."}]
+            elif parts:
+                inside = os.open(name, FOLDER, dir_fd=folder)
+                os.close(folder)
+                folder = inside
+        return False
+    finally:
+        os.close(folder)
+
+
+def _is_of(found: os.stat_result, uid: int, gid: int, name: str, folder: int) -> bool:
+    """Tell whether a user has the folder, or `name` in it, or may write into the folder."""
+    if found.st_uid == uid or os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == uid:
+        return True
+    by_group = found.st_mode & stat.S_IWGRP and found.st_gid == gid
+    by_all = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+    return bool(by_group or by_all)
+
+
+def change_owner(top: int, uid: int, gid: int) -> None:
+    """Make uid and gid the owner of the folder `top` and of all below, as far as possible.
+
+    No link is followed. What is mounted in it stays as it is, and so does a file with a second
+    name, which may be outside. Errors are skipped: a later write reports them.
+    """
+    mount = _mount_of(top)
+    for _, folders, files, folder in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+        _change_one(".", folder, mount, uid, gid)
+        for name in folders.copy():
+            if not _change_one(name, folder, mount, uid, gid):
+                folders.remove(name)
+        for name in files:
+            _change_one(name, folder, mount, uid, gid)
+
+
+def _change_one(name: str, folder: int, mount: str, uid: int, gid: int) -> bool:
+    """Change the owner of one file; return False if it is mounted there, or cannot be looked at."""
+    try:
+        handle = os.open(name, HANDLE, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        found = os.fstat(handle)
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if (is_folder or found.st_uid != uid) and _mount_of(handle) != mount:
+            return False
+        if found.st_uid != uid and (is_folder or found.st_nlink == 1):
+            # The descriptor names what was looked at, whatever stands under the name by now.
+            os.chown(f"/proc/self/fd/{handle}", uid, gid)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return True
+
+
+def _mount_of(descriptor: int) -> str:
+    """Return the number of the mount that a file was opened in: proc_pid_fdinfo(5)."""
+    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+        return next((line for line in file if line.startswith("mnt_id:")), "")
