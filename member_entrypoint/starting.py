@@ -15,6 +15,7 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, StartError
 from member_entrypoint.files import users
 from member_entrypoint.pauses import Pauses
+from member_entrypoint.release import sources
 
 STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
@@ -81,7 +82,9 @@ def settle(member: Member, deadline: float) -> None:
     `deadline` is an instant of `time.monotonic`. Raises `StartError`, `ClusteringError` and its
     kin; the VM must be stopped then.
     """
-    for warning in users.warnings(member.places):
+    wanted = member.settings.mongooseim_config_format
+    unread = sources.unread(member.release, member.places, wanted)
+    for warning in (*users.warnings(member.places), *unread):
         member.log.warning(warning)
     plan = decide(facts.read_facts(member))
     target = member.role.target or ""

@@ -48,10 +48,11 @@ def add_hosts(places: Places) -> None:
     source, target = os.path.join(places.member, "hosts"), places.hosts
     if not exists(places.member, "hosts"):
         return
-    have = read_text(target) if os.path.exists(target) else ""
+    have = read_text(target, places) if os.path.exists(target) else ""
     lines = have.splitlines()
     known = {entry for line in lines for entry in _hosts_entries(line)}
-    new = [line for line in read_text(source).splitlines() if line.strip() and line not in lines]
+    wanted = read_text(source, places).splitlines()
+    new = [line for line in wanted if line.strip() and line not in lines]
     new = [line for line in new if not (_hosts_entries(line) and _hosts_entries(line) <= known)]
     if not any(map(_hosts_entries, new)):
         return

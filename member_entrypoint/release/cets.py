@@ -34,7 +34,7 @@ def cets(
     path = settings.ejabberd_config_path or ours
     if (settings.mongooseim_config_format or "toml") != "toml" or not os.path.isfile(path):
         return None
-    content = sources.read(path)
+    content = sources.read(path, places)
     if b"cets" not in content:
         return None
     import tomllib  # no other configuration needs it

@@ -30,13 +30,13 @@ def render(release: Release, places: Places, settings: Settings, node: str) -> d
     for name in sources.names(release.pristine, places.member):
         source = sources.source(release, places, name)
         if name == "vm.args":
-            text = sources.read_text(source)
+            text = sources.read_text(source, places)
             content = vm_args(text, settings.node_type, node, settings.cluster_cookie).encode()
         elif name == "app.config":
-            text = sources.read_text(source)
+            text = sources.read_text(source, places)
             content = app_config(text, places.mnesia(node), places.log_now).encode()
         else:
-            content = sources.read(source).removeprefix(BYTE_ORDER_MARK.encode())
+            content = sources.read(source, places).removeprefix(BYTE_ORDER_MARK.encode())
         files[name] = content
     return files
 
