@@ -204,7 +204,8 @@ def _with_cookie_file(settings: Settings) -> Settings:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise WrongValueError(
             f"{name} is {path!r}, which cannot be read ({reason}); "
-            "allowed: a readable file that holds the cookie"
+            f"allowed: a readable file that holds the cookie, as made by "
+            f"openssl rand -hex 32 > {path}"
         ) from None
     if settings.cluster_cookie not in (None, cookie):
         raise WrongValueError(

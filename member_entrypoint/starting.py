@@ -12,10 +12,12 @@ from member_entrypoint.cluster import facts
 from member_entrypoint.cluster.decision import Marker, Plan, decide
 from member_entrypoint.cluster.facts import forget_marker, has_schema, read_marker, write_marker
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang.reach import flags_of
 from member_entrypoint.errors import ClusteringError, StartError
 from member_entrypoint.files import users
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.release import sources
+from member_entrypoint.release.vm_args import DEFAULT_COOKIE
 
 STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
@@ -82,11 +84,8 @@ def settle(member: Member, deadline: float) -> None:
     `deadline` is an instant of `time.monotonic`. Raises `StartError`, `ClusteringError` and its
     kin; the VM must be stopped then.
     """
-    wanted = member.settings.mongooseim_config_format
-    unread = sources.unread(member.release, member.places, wanted)
-    for warning in (*users.warnings(member.places), *unread):
-        member.log.warning(warning)
     plan = decide(facts.read_facts(member))
+    _warn(member, plan)
     target = member.role.target or ""
     has_data = plan is Plan.MEMBER or (
         plan is Plan.PRIMARY and has_schema(member.places, member.node)
@@ -120,6 +119,24 @@ def settle(member: Member, deadline: float) -> None:
         joining.join(member, target, deadline)
         write_marker(member.places, member.node, Marker.JOINED, target)
         member.log.info(f"Clustered {member.node} with {target}")
+
+
+def _warn(member: Member, plan: Plan) -> None:
+    """Log what is not as it should be, though the member runs."""
+    wanted = member.settings.mongooseim_config_format
+    for warning in (
+        *users.warnings(member.places),
+        *sources.unread(member.release, member.places, wanted),
+    ):
+        member.log.warning(warning)
+    flags = flags_of(member.release, member.settings)
+    if plan is not Plan.ALONE and flags.get("setcookie") == DEFAULT_COOKIE:
+        member.log.warning(
+            f"the Erlang cookie is the default one, {DEFAULT_COOKIE!r}: whoever reaches the ports "
+            "of this node can run code in it",
+            what_to_do="set CLUSTER_COOKIE_FILE to a file made by openssl rand -hex 32, the same "
+            "on all members",
+        )
 
 
 def _say_what_it_is(member: Member, plan: Plan) -> None:

@@ -59,6 +59,10 @@ class FakeRelease:
             **variables,
         }
 
+    def lay_down_schema(self) -> None:
+        """Put a schema on the volume, so that nothing is looked for before the VM starts."""
+        self._write(self.root / "var/lib/mongooseim" / f"Mnesia.{NODE}" / "schema.DAT", "")
+
     @staticmethod
     def _write(path: Path, text: str, mode: int = 0o644) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
