@@ -100,14 +100,18 @@ def test_server_what_the_vm_leaves_behind_is_ended_too(
     deaf = f"trap '' TERM; sleep {mark} & echo deaf is up; while :; do sleep 0.1; done"
     told = "trap 'echo told; exit' TERM; echo told is up; while :; do sleep 0.1; done"
     vm = f'leaves=setsid sh -c "{told}" & {deaf}'
-    environment = release.environment(vm, STOP_TIMEOUT=str(STOP_TIMEOUT))
-    running = machine.start(member, environment=environment)
-    for text in ("MongooseIM started", "deaf is up", "told is up"):
-        running.wait_for_output(text)
-    family = psutil.Process(running.pid).children(recursive=True)
-    status, took = stop(running)
+    for timeout in (STOP_TIMEOUT, 5 * STOP_TIMEOUT, 25 * STOP_TIMEOUT):
+        running = machine.start(
+            member, environment=release.environment(vm, STOP_TIMEOUT=f"{timeout}")
+        )
+        for text in ("MongooseIM started", "deaf is up", "told is up"):
+            running.wait_for_output(text)
+        family = psutil.Process(running.pid).children(recursive=True)
+        status, took = stop(running)
+        if status == 0:
+            break  # else the machine was too busy for the VM itself: it gets more time
     assert status == 0
-    assert took >= STOP_TIMEOUT
+    assert took >= timeout
     assert "\ntold\n" in running.output()
     assert not [process for process in family if alive(process.pid)]
     assert named(mark) == []
