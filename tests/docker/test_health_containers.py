@@ -86,10 +86,11 @@ def test_health_from_the_wait_for_the_primary_to_the_stop(cluster: Cluster) -> N
 def on_the_node(member: Container, call: str) -> None:
     """Have the node of a member do something: MODULE, FUNCTION and arguments in Python."""
     script = f"""if True:
-        from member_entrypoint import member, settings
+        from member_entrypoint import environment
+        from member_entrypoint.cluster import member
         from member_entrypoint.terms import Atom
-        mine = member.describe(settings.environment(), member.full_name)
-        print(mine.erlang.rpc(mine.node, {call}))
+        this = member.describe(environment.variables(), member.full_name)
+        print(this.erlang.rpc(this.node, {call}))
     """
     done = member.exec("python3", "-I", "-c", script)
     assert done.returncode == 0, done

@@ -210,14 +210,17 @@ def test_a_join_that_failed_is_tried_again_at_the_next_start(cluster: Cluster) -
 
 ASK = """
 import sys
-from member_entrypoint import epmd, erlang, release, terms
-places = release.Places("/")
-asking = erlang.Erlang(release.find(places.release), places, "mongooseim@mongooseim-1")
+from member_entrypoint import settings, terms
+from member_entrypoint.erlang import epmd, rpc
+from member_entrypoint.places import Places
+from member_entrypoint.release import active
+places, given = Places("/"), settings.read({})
+asking = rpc.Erlang(active.find(places.release), places, given, "mongooseim@mongooseim-1")
 if sys.argv[1] == "vm":
     asking._ask_directly = lambda *_: None
 try:
     print(asking.rpc(sys.argv[2], *eval(sys.argv[3], {"Atom": terms.Atom})))
-except erlang.RpcError as error:
+except rpc.RpcError as error:
     print(type(error).__name__, error)
 print(epmd.names("127.0.0.1").names)
 print(epmd.names("127.0.0.1", port=1).reason)

@@ -186,7 +186,8 @@ def test_a_command_is_roots_unless_it_is_the_releases(
 def test_standard_output_can_be_opened_by_the_user(member_image: str) -> None:
     """As a server does that is told to log to /dev/stdout."""
     program = (
-        "from member_entrypoint import release, users; places = release.Places('/');"
+        "from member_entrypoint.files import users;"
+        "from member_entrypoint.places import Places; places = Places('/');"
         "users.drop_root(users.image_user(places), {}, places);"
         "open('/dev/stdout', 'w').write('said')"
     )
