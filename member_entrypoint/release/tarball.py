@@ -7,22 +7,22 @@ release that counts, since a folder that an image brought cannot be renamed (ove
 """
 
 import os
-import posixpath
 import re
 import shutil
 import sys
-import tarfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from member_entrypoint.errors import ConfigurationError, EntrypointError
 from member_entrypoint.places import Places
 from member_entrypoint.release import active
+from member_entrypoint.release.tree import FOLDER
+from member_entrypoint.release.unpacking import TOP, unpack
 
-TOP = "mongooseim"
 OF_THE_MEMBER = "mongooseim-member-"
 AS_MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "as-member.sh")
 SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
-READ_AND_RUN = 0o500
+LONGEST_SCRIPT = 1 << 20  # bytes
 
 
 def install(tarball: str, name: str, places: Places, later: Places) -> active.Release:
@@ -33,31 +33,82 @@ def install(tarball: str, name: str, places: Places, later: Places) -> active.Re
     folder; nothing is changed then.
     """
     root = os.path.join(os.path.dirname(places.release), name)
-    unpacking = f"{root}.unpacking"
-    shutil.rmtree(unpacking, ignore_errors=True)
+    moved = {
+        "etc": os.path.join(later.run, "etc"),
+        "var": os.path.join(later.run, "var"),
+        "log": later.log_now,
+    }
     try:
-        os.makedirs(unpacking)
-        _unpack(tarball, unpacking)
-        unpacked = os.path.join(unpacking, TOP)
-        found = active.find(unpacked)
-        for program in (found.start_script, found.control_script):
-            _run_as_member(program)
-        os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, active.PRISTINE))
-        for folder, target in (
-            ("etc", os.path.join(later.run, "etc")),
-            ("var", os.path.join(later.run, "var")),
-            ("log", later.log_now),
-        ):
-            shutil.rmtree(os.path.join(unpacked, folder), ignore_errors=True)
-            os.symlink(target, os.path.join(unpacked, folder))
-        shutil.rmtree(root, ignore_errors=True)
-        os.rename(unpacked, root)
+        with _empty_folder(f"{root}.unpacking") as (folder, descriptor):
+            unpack(tarball, folder, descriptor, replaced=frozenset(moved))
+            unpacked = os.path.join(folder, TOP)
+            found = active.find(unpacked)
+            for program in (found.start_script, found.control_script):
+                _run_as_member(program)
+            os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, active.PRISTINE))
+            for name_in_release, target in moved.items():
+                shutil.rmtree(os.path.join(unpacked, name_in_release), ignore_errors=True)
+                os.symlink(target, os.path.join(unpacked, name_in_release))
+            active.find(unpacked)  # a program may have been in `etc`
+            _replace(root, unpacked, os.path.join(folder, "replaced"))
         _lead_to(name, places)
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+    except OSError as error:
         raise ConfigurationError(f"{tarball} cannot be unpacked as a release: {error}") from None
-    finally:
-        shutil.rmtree(unpacking, ignore_errors=True)
     return active.find(places.release)
+
+
+@contextmanager
+def _empty_folder(path: str) -> Iterator[tuple[str, int]]:
+    """Make the folder `path`; yield it with its descriptor, and remove it at the end.
+
+    What an earlier process left there is removed if it is a folder of the same user. Raises
+    OSError, `ConfigurationError` if it is something else.
+    """
+    parent_path, name = os.path.split(path)
+    os.makedirs(parent_path, exist_ok=True)
+    parent = os.open(parent_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _is_our_folder(path, parent):
+            shutil.rmtree(name, dir_fd=parent)
+        os.mkdir(name, 0o700, dir_fd=parent)
+        try:
+            descriptor = os.open(name, FOLDER, dir_fd=parent)
+            try:
+                yield path, descriptor
+            finally:
+                os.close(descriptor)
+        finally:
+            shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _is_our_folder(path: str, parent: int) -> bool:
+    """Tell whether `path`, in the folder `parent`, is there; raises unless it is ours."""
+    try:
+        descriptor = os.open(os.path.basename(path), FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        raise ConfigurationError(f"{path} is not a folder: remove it") from None
+    try:
+        owner = os.fstat(descriptor).st_uid
+    finally:
+        os.close(descriptor)
+    if owner != os.geteuid():
+        raise ConfigurationError(f"{path} belongs to user {owner}: remove it")
+    return True
+
+
+def _replace(path: str, new: str, aside: str) -> None:
+    """Make the folder `new` the folder `path`; if one is there, it goes to `aside`."""
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        shutil.rmtree(path)  # overlayfs does not rename what an image brought
+    os.rename(new, path)
 
 
 def _lead_to(name: str, places: Places) -> None:
@@ -96,26 +147,6 @@ def choose(places: Places) -> None:
         )
 
 
-def _unpack(tarball: str, folder: str) -> None:
-    with tarfile.open(tarball, "r:gz") as archive:
-        members = archive.getmembers()
-        links = {entry.name.rstrip("/") for entry in members if entry.issym()}
-        for entry in members:
-            reason = _refused(entry, links)
-            if reason:
-                raise ConfigurationError(
-                    f"{tarball} is not a release to be trusted: its entry {entry.name!r} {reason}"
-                )
-        for entry in members:
-            # Everybody may read and run what its owner may: the member's user is not its owner.
-            entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
-            shared = entry.mode & READ_AND_RUN
-            entry.mode |= shared >> 3 | shared >> 6
-        # Checked above. Not every Python that we run on has the filters of tarfile (PEP 706).
-        options = {"filter": "fully_trusted"} if hasattr(tarfile, "data_filter") else {}
-        archive.extractall(folder, members, **options)  # type: ignore[arg-type] # noqa: S202
-
-
 def _run_as_member(program: str) -> None:
     """Have one of the release's shell scripts read `as-member.sh` first; see there.
 
@@ -123,33 +154,15 @@ def _run_as_member(program: str) -> None:
     it finds out where it is.
     """
     with open(program, "rb") as file:
-        first, rest = file.readline(), file.read()
+        first, rest = file.readline(LONGEST_SCRIPT), file.read(LONGEST_SCRIPT)
     if SHELL.match(first):
+        if len(rest) == LONGEST_SCRIPT:
+            raise ConfigurationError(
+                f"{program} is a script of more than {LONGEST_SCRIPT >> 20} MiB, which none of "
+                "MongooseIM's is: build the tarball anew"
+            )
         with open(program, "wb") as file:
             file.write(first + f"[ ! -r {AS_MEMBER} ] || . {AS_MEMBER}\n".encode() + rest)
-
-
-def _refused(entry: tarfile.TarInfo, links: set[str]) -> str:
-    """Return why an entry is not unpacked, empty if it is; `links` are the symbolic links."""
-    if not (entry.isfile() or entry.isdir() or entry.issym() or entry.islnk()):
-        return "is neither a file, a folder nor a link"
-    if _escapes(entry.name):
-        return f"is outside of {TOP}/"
-    parts = entry.name.split("/")
-    if any("/".join(parts[:end]) in links for end in range(1, len(parts))):
-        return "is reached through a link"
-    if entry.issym():
-        target = posixpath.join(posixpath.dirname(entry.name), entry.linkname)
-        if entry.linkname.startswith("/") or _escapes(target):
-            return f"is a link to {entry.linkname!r}, outside of {TOP}/"
-    if entry.islnk() and _escapes(entry.linkname):
-        return f"is a link to {entry.linkname!r}, outside of {TOP}/"
-    return ""
-
-
-def _escapes(name: str) -> bool:
-    path = posixpath.normpath(name)
-    return path != TOP and not path.startswith(f"{TOP}/")
 
 
 def main() -> int:
