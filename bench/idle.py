@@ -31,7 +31,7 @@ COMMANDS = {
 HELPER = "ours: helper in a cluster"
 """What our PID 1 runs beside the VM of a node that is in a cluster, to watch for partitions."""
 IN_A_CLUSTER = {"MASTER_ORDINAL": shop.HOST.rpartition("-")[2]}
-"""Each server founds a cluster of its own."""
+"""Each server starts its own cluster."""
 READY = f"Clustered {shop.NODE} with {shop.NODE}"
 TOGETHER = 3
 """How many servers boot at the same time."""
