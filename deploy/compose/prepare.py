@@ -25,7 +25,7 @@ def main() -> str | None:
     SCHEMA.chmod(0o644)
     password = PASSWORD.read_text(encoding="utf-8").rstrip("\r\n")
     text = (HERE / "mongooseim.toml").read_text(encoding="utf-8")
-    # JSON writes a string as TOML does, whatever is in it.
+    # JSON writes a string as TOML does, whatever characters it has.
     text = text.replace('"@PASSWORD@"', json.dumps(password, ensure_ascii=False))
     CONFIGURATION.touch(mode=0o600)
     CONFIGURATION.write_text(text, encoding="utf-8")

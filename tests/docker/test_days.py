@@ -24,7 +24,7 @@ def joined(*members: Container) -> None:
 def test_a_node_that_lost_its_volume_comes_back_into_its_cluster(
     cluster: Cluster, lost: int
 ) -> None:
-    """Under its old name, though the others still list it; the primary founds no second cluster."""
+    """Under its old name, though the others still list it; the primary starts no second cluster."""
     members = start_three(cluster, "value")
     members[lost].kill()
     members[lost].remove()

@@ -73,7 +73,7 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         pods[0].wait_for_cluster([hosts[0], hosts[1]])
         assert f"mongooseim@{hosts[2]}" not in pods[0].db_nodes()
 
-        # A lost volume, and that of the primary: it founds no second cluster.
+        # A lost volume, and that of the primary: it starts no second cluster.
         assert kubelet.delete(0, pods[0]) == 0
         kubelet.empty_volume(0)
         pods[0] = kubelet.start(0)
