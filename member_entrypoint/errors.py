@@ -20,13 +20,13 @@ class ClusteringError(EntrypointError):
 
 
 class TryAgainError(EntrypointError):
-    """The join failed in a way that a new start of the VM can mend; PID 1 sees to that."""
+    """The join failed in a way that a restart of the VM can fix; PID 1 restarts it."""
 
     status = 75
 
 
 class PartitionError(EntrypointError):
-    """The node runs apart from its cluster, and a new start mends that; PID 1 sees to it."""
+    """The node runs apart from its cluster, and a restart fixes that; PID 1 restarts it."""
 
     status = 76
 

@@ -1,4 +1,4 @@
-"""Waiting for something out of our hands: for how long still, when to look and to speak again."""
+"""Retry pacing: time left, next attempt, next log line."""
 
 import random
 import time

@@ -44,7 +44,7 @@ class Node:
         self._known: tuple[tuple[str, ...], float, str] = ((), 0.0, "")
 
     def whats_wrong(self, *node: str) -> str:
-        """Return what `health.whats_wrong_with_node` does, or did a moment ago."""
+        """Return what `probe.whats_wrong_with_node` does, or did a moment ago."""
         about, until, wrong = self._known
         if about != node or time.monotonic() >= until:
             wrong = probe.whats_wrong_with_node(*node)
@@ -187,7 +187,7 @@ def _accept(listener: socket.socket) -> Client | None:
     try:
         connection, _ = listener.accept()
     except OSError:
-        # It has gone already; or the system is short of something, which a moment may mend.
+        # The client has gone already, or the system is short of something for a moment.
         time.sleep(0.01)
         return None
     connection.settimeout(0)

@@ -5,7 +5,7 @@ that ends at once. So this imports next to nothing: `signal`, `socket` and `typi
 half as long as the interpreter takes to start, hence the modules in C below the first two, and no
 `typing.TYPE_CHECKING`.
 
-Live means: a new start of the container would mend nothing. A member that waits, boots, joins or
+Live means: a restart of the container would fix nothing. A member that waits, boots, joins or
 stops is live; PID 1 sees to the deadlines of all that. Ready means: clients may come.
 """
 
@@ -108,7 +108,7 @@ def whats_wrong_with_node(node: str, carrier: str, epmd_port: str) -> str:
     """Return what is wrong with a node that serves, in words; empty if nothing is known to be.
 
     The epmd of this host must know it, and where the distribution is plain TCP the node must not
-    hang. `carrier` is what `Release.carrier` says.
+    hang. `carrier` is what `Reach.carrier` says.
     """
     if carrier == "none":
         return ""

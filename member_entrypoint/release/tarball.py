@@ -3,7 +3,7 @@
 The tarball's `mongooseim/` is unpacked, and what changes at run time is moved out of it: `etc`, as
 it came, becomes `etc.pristine`, and `etc`, `var` and `log` become links to folders that each start
 fills. So a release can be on a read-only file system. `/usr/lib/mongooseim` is a link to the
-release that counts, since a folder that an image brought cannot be renamed (overlayfs).
+active release, since a folder that an image brought cannot be renamed (overlayfs).
 """
 
 import os
@@ -120,7 +120,7 @@ def _lead_to(name: str, places: Places) -> None:
 
 
 def choose(places: Places) -> None:
-    """See that the operator's release is the one that counts, if there is one, else the image's.
+    """Make the operator's release the active one, if there is one, else the image's.
 
     A tarball is unpacked once, not at each start. Raises `ConfigurationError`.
     """

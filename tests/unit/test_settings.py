@@ -126,7 +126,7 @@ def test_a_bad_value_is_refused_naming_the_variable(variable: str, text: str) ->
 
 
 def test_all_errors_are_said_at_once() -> None:
-    """Whoever mends one error does not find the next at the next start."""
+    """An operator who corrects one error does not meet the next at the next start."""
     wrong = {name: bad[0] for name, (_, _, bad) in TABLE.items() if bad}
     with pytest.raises(ConfigurationError) as refusal:
         settings.read(wrong)
