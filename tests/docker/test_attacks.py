@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 UID = "5222"
 AS_MEMBER = "/usr/lib/python3/dist-packages/member_entrypoint/release/as-member.sh"
 ALONE = {"JOIN_CLUSTER": "false"}
-STEAL = "mv /run/mongooseim /run/was && ln -s {target} /run/mongooseim"
+STEAL = "mv /run/mongooseim /run/was && ln -sT {target} /run/mongooseim"
 
 
 def owner_of(container: Container, path: str) -> str:
@@ -27,14 +27,22 @@ def owner_of(container: Container, path: str) -> str:
 def member(cluster: Cluster, *options: str) -> Container:
     """Start a lone member."""
     made = cluster.run("mongooseim-1", env=ALONE, options=options)
-    made.wait_for_log("MongooseIM started")
+    made.wait_for(
+        lambda: made.exec("cat", "/run/mongooseim/state").stdout == "serving\n", what="serving"
+    )
     return made
+
+
+def steal(container: Container, target: str) -> None:
+    """Put a link in the place of the folder that root works in."""
+    done = container.exec("sh", "-c", STEAL.format(target=target), user=UID)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_link_in_the_place_of_run_is_refused_at_the_next_start(cluster: Cluster) -> None:
     """/etc, with passwd and shadow, belonged to the member after `docker restart`."""
     one = member(cluster)
-    assert one.exec("sh", "-c", STEAL.format(target="/etc"), user=UID).returncode == 0
+    steal(one, "/etc")
     one.stop()
     one.start()
     assert one.wait_exit() == 78
@@ -46,7 +54,7 @@ def test_a_link_in_the_place_of_run_is_refused_at_the_next_start(cluster: Cluste
 def test_a_restart_policy_does_not_make_it_automatic(cluster: Cluster) -> None:
     """The member ends its own VM; the engine starts the container again, by itself."""
     one = member(cluster, "--restart=on-failure:2")
-    one.exec("sh", "-c", STEAL.format(target="/etc"), user=UID)
+    steal(one, "/etc")
     one.exec("sh", "-c", "kill -9 $(cat /run/was/var/pid)", user=UID)
     one.wait_for_log("/run/mongooseim is not the folder that it should be")
     one.wait_exit()
@@ -59,7 +67,7 @@ def test_what_root_asks_is_done_as_the_member_whatever_the_member_did(
 ) -> None:
     """The release's scripts found uid 0 behind the link, and stayed root."""
     one = member(cluster)
-    assert one.exec("sh", "-c", STEAL.format(target=target), user=UID).returncode == 0
+    steal(one, target)
     who = ("bash", "-c", f". {AS_MEMBER}; /usr/bin/id -u", "/usr/bin/id", "-u")
     assert one.exec(*who, user="0").stdout == f"{UID}\n"
 
