@@ -87,6 +87,14 @@ def state_of(pid: int) -> str:
     return status_of(pid).get("State", " ")[0].strip()
 
 
+def arguments_of(pid: int) -> list[bytes]:
+    """Return the command line of a process; empty if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def alive(pid: int) -> bool:
     """Tell whether a process is there and no zombie."""
     return state_of(pid) not in {"", "Z", "X"}
@@ -133,12 +141,14 @@ class Running:
         """Wait until the signals are blocked: none that is sent from now on may be lost.
 
         `env` blocks them, then becomes the interpreter; a process that waits for signals is shown
-        as blocking none.
+        as blocking none. Before `env` it may still be shown as a copy of us, a Python process too.
         """
 
         def ready() -> bool:
-            status = status_of(self.pid)
-            return status.get("SigBlk") == FULL_MASK or status.get("Name", "").startswith("python")
+            if status_of(self.pid).get("SigBlk") == FULL_MASK:
+                return True
+            program, *arguments = arguments_of(self.pid) or [b""]
+            return os.path.basename(program).startswith(b"python") and arguments[:1] == [b"-I"]
 
         eventually(ready, "signals are blocked")
 
@@ -149,9 +159,8 @@ class Running:
     def child_that_runs(self, word: str) -> int:
         """Return the pid of the child that has `word` among its arguments; 0 if there is none."""
         for pid in children_of(self.pid):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                    return pid
+            if word.encode() in arguments_of(pid):
+                return pid
         return 0
 
     def send(self, number: int) -> None:

@@ -134,9 +134,8 @@ def test_leftovers_that_fork_while_being_killed_do_not_escape(
     """Each that is killed has others already; none is left in the end."""
     forks = f"trap '' TERM; while :; do (sleep {mark} &); done"
     script = f'setsid sh -c "{forks}" & sleep 0.3; exit 2'
-    running = machine.start(
-        Program(MEMBER, mode), ["sh", "-c", script], environment={"STOP_TIMEOUT": "0"}
-    )
+    program = Program(HELPERS / "patient.py", mode)
+    running = machine.start(program, ["sh", "-c", script], environment={"STOP_TIMEOUT": "0"})
     assert running.wait() == 2
     assert named(mark) == []
 
