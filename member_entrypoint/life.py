@@ -18,8 +18,6 @@ from member_entrypoint.errors import (
     TryAgainError,
 )
 from member_entrypoint.files import users
-from member_entrypoint.network import hosts_file
-from member_entrypoint.pid1 import command
 from member_entrypoint.pid1.helpers import (
     STOPPED_EARLY,
     Helper,
@@ -28,7 +26,6 @@ from member_entrypoint.pid1.helpers import (
     run_helper,
     task,
 )
-from member_entrypoint.pid1.service import Service
 from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Supervisor
 from member_entrypoint.places import Places
 from member_entrypoint.release import rendering, sources
@@ -75,6 +72,8 @@ def run_command(
     chosen = settings.read(environment)
     if os.path.basename(words[0]) in NEED_THE_NODE:
         prepare(supervisor, environment, with_role=False)
+    from member_entrypoint.pid1 import command
+
     return command.run(supervisor, words, environment, chosen.stop_timeout)
 
 
@@ -138,6 +137,9 @@ def live(
     if supervisor.is_asked_for(STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)
+    # The VM boots: what is only needed from now on is imported now.
+    from member_entrypoint.pid1.service import Service
+
     helpers = []
     if chosen.discovery_file:
         helpers.append(Helper(task("discover"), f"keeps {chosen.discovery_file}"))
@@ -168,7 +170,10 @@ def prepare(
     if with_role:
         refuse_data_of_another_node(this)
     files = rendering.render(this.release, this.places, this.settings, this.node)
-    hosts_file.add_hosts(places)
+    if sources.exists(places.member, "hosts"):
+        from member_entrypoint.network import hosts_file
+
+        hosts_file.add_hosts(places)
     drop_root(supervisor, environment, places)
     if with_role:
         begin_notes(this.settings)

@@ -24,10 +24,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_FLOAT = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
+_INTEGER = r"[+-]?[0-9]+"
+_FLOAT = r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?"
 # Lower-case letters of Latin-1 begin an atom that needs no quotes.
-_PLAIN_ATOM = re.compile("[a-zß-öø-ÿ][0-9A-Za-z_@À-ÖØ-öø-ÿ]*")
+_PLAIN_ATOM = "[a-zß-öø-ÿ][0-9A-Za-z_@À-ÖØ-öø-ÿ]*"
 _ESCAPED = re.compile(_ESCAPE, re.DOTALL)
 _NAMED_ESCAPES = dict(zip("bdefnrstv", "\b\x7f\x1b\f\n\r \t\v", strict=True))
 OPEN = {"[", "{", "(", "<<", "#{"}
@@ -189,16 +189,16 @@ def _read_plain(token: Token) -> Any:
     if token.kind == "string":
         return [ord(char) for char in _unescaped(token.text[1:-1])]
     if token.kind == "word":
-        if _INTEGER.fullmatch(token.text):
+        if re.fullmatch(_INTEGER, token.text):
             try:
                 return int(token.text)
             except ValueError:
                 raise TermError(
                     f"cannot read an Erlang term: an integer of {len(token.text)} digits"
                 ) from None
-        if _FLOAT.fullmatch(token.text) and math.isfinite(value := float(token.text)):
+        if re.fullmatch(_FLOAT, token.text) and math.isfinite(value := float(token.text)):
             return value
-        if _PLAIN_ATOM.fullmatch(token.text):
+        if re.fullmatch(_PLAIN_ATOM, token.text):
             return Atom(token.text)
     raise TermError(f"cannot read {token.text[:200]!r} in an Erlang term")
 

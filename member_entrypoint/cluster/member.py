@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from member_entrypoint.cluster.node import Role, own_node, role_of
 from member_entrypoint.log import Log
-from member_entrypoint.network import hosts_file
 from member_entrypoint.places import Places
 from member_entrypoint.release import active, cets
 from member_entrypoint.release.cets import Cets
@@ -97,6 +96,8 @@ def describe(
 
 def known_full_name(host: str, places: Places) -> str | None:
     """Return what `hostname -f` says for `host` if that is known without DNS, or None."""
+    from member_entrypoint.network import hosts_file  # for long names only
+
     canonical = hosts_file.find(host, places.hosts).canonical
     if "." in canonical:
         return canonical

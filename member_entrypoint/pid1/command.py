@@ -10,9 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from member_entrypoint.errors import CommandNotRunnableError
-from member_entrypoint.pid1.supervisor import TERMINAL_STOPS, Ended, Supervisor
-
-KILLED = 137  # the status of a shell for SIGKILL
+from member_entrypoint.pid1.supervisor import KILLED, TERMINAL_STOPS, Ended, Supervisor
 
 
 def run(

@@ -8,7 +8,6 @@ from member_entrypoint import state
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.reach import flags_of, reach
 from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
-from member_entrypoint.pid1.command import KILLED
 from member_entrypoint.pid1.helpers import (
     INTERNAL_ERROR,
     PARTITIONED,
@@ -17,7 +16,7 @@ from member_entrypoint.pid1.helpers import (
     keep_helper,
     task,
 )
-from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Ended, Supervisor, signal_name
+from member_entrypoint.pid1.supervisor import KILLED, STOP_SIGNALS, Ended, Supervisor, signal_name
 
 REPEAT_INTERVAL = 0.25  # seconds between two SIGTERMs to a VM that may drop them
 STOPPING_TAKES = 10.0  # seconds of STOP_TIMEOUT that leaving the cluster must not use up

@@ -25,6 +25,7 @@ from member_entrypoint.pid1.spawning import (
 ALL_SIGNALS = frozenset(signal.valid_signals())
 CATCHABLE = ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+KILLED = 137  # the status of a shell for SIGKILL
 TERMINAL_STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 AFTER_KILL = 0.8  # seconds that killed processes may take to go
 CHECK_INTERVAL = 0.1  # seconds between two looks for processes that are not our children

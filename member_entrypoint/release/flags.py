@@ -14,13 +14,10 @@ from typing import NamedTuple
 BYTE_ORDER_MARK = "\ufeff"
 MOST_FILES = 20  # that files name by -args_file; OTP would follow a circle for ever
 _WORD = r"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|\\(?:.|\Z)|[^\s"'\\%s])+"""
-_BLANKS = r"[ \f\n\r\t\v]"
-_WORDS = {
-    # A comment is the second alternative: it begins where no word can.
-    True: re.compile((_WORD % "#") + r"|(?P<comment>\#[^\n]*)", re.DOTALL | re.ASCII),
-    False: re.compile(_WORD % "", re.DOTALL | re.ASCII),
-}
-_PIECE = re.compile(r""""([^"]*)(?:"|\Z)|'([^']*)(?:'|\Z)|\\(.?)""", re.DOTALL)
+# Compiled at the first use: most starts need one of these, on the way to the VM's start.
+_WORDS = {True: (_WORD % "#") + r"|\#[^\n]*", False: _WORD % ""}
+_PIECE = r""""([^"]*)(?:"|\Z)|'([^']*)(?:'|\Z)|\\(.?)"""
+_QUOTING = {'"', "'", "\\"}
 
 
 class Word(NamedTuple):
@@ -55,10 +52,16 @@ class Flag(NamedTuple):
 
 def words(text: str, *, comments: bool = True) -> Iterator[Word]:
     """Yield the words of a text; `comments` is true for files, false for the environment."""
-    for match in _WORDS[comments].finditer(text):
-        if comments and match["comment"] is not None:
+    if not text:
+        return
+    for match in re.finditer(_WORDS[comments], text, re.DOTALL | re.ASCII):
+        word = match[0]
+        # A comment begins where no word can.
+        if comments and word[0] == "#":
             continue
-        yield Word(_PIECE.sub(_unquoted, match[0]), match.start(), match.end())
+        if not _QUOTING.isdisjoint(word):
+            word = re.sub(_PIECE, _unquoted, word, flags=re.DOTALL)
+        yield Word(word, match.start(), match.end())
 
 
 def _unquoted(match: re.Match[str]) -> str:

@@ -8,7 +8,6 @@ from member_entrypoint.values import is_cookie
 
 DEFAULT_COOKIE = "mongooseim"
 OURS = ("-name", "-sname", "-setcookie")
-_GREP = re.compile(r"^-(?:s?name|setcookie)(?:\s|$)", re.MULTILINE)
 _CUT = "\0"  # no vm.args has one: it would end there for erlexec
 _AROUND = f" \t\r\f\v{_CUT}"
 
@@ -21,7 +20,9 @@ def vm_args(text: str, node_type: str, node: str, cookie: str | None) -> str:
     `ConfigurationError` for a cookie in `text` that the scripts cannot use, and for quotes that
     swallow the two lines. Of two cookies OTP takes neither, hence the one line.
     """
-    text = re.sub(r"\r+(?=\n|\Z)", "", text.partition(_CUT)[0])
+    text = text.partition(_CUT)[0]
+    if "\r" in text:
+        text = re.sub(r"\r+(?=\n|\Z)", "", text)
     found = list(words(text))
     extra = next((word.start for word in found if word.text == "-extra"), len(text))
     given = list(flags(found))
@@ -69,7 +70,9 @@ def _without(text: str, cuts: list[tuple[int, int]]) -> str:
             left, right = line.lstrip(_AROUND), line.rstrip(_AROUND)
             begin = len(line) - len(left) if _CUT in line[: len(line) - len(left)] else 0
             end = len(right) if _CUT in line[len(right) :] else len(line)
-            rest = re.sub(rf"[{_AROUND}]*{_CUT}[{_AROUND}]*", " ", line[begin:end])
+            rest = line[begin:end]
+            if _CUT in rest:
+                rest = re.sub(rf"[{_AROUND}]*{_CUT}[{_AROUND}]*", " ", rest)
         if rest or _CUT not in line:
             kept.append(rest)
     return "".join(f"{line}\n" for line in kept) if any(kept) else ""
@@ -78,7 +81,8 @@ def _without(text: str, cuts: list[tuple[int, int]]) -> str:
 def _check(result: str, wanted: list[tuple[str, tuple[str, ...]]]) -> None:
     """See that the VM and the scripts find our two lines, and no others of their kind."""
     taken = [(flag.name, flag.texts) for flag in flags(words(result)) if flag.name in OURS]
-    if taken != wanted or len(_GREP.findall(result)) != len(wanted):
+    lines = [line for line in result.split("\n") if line[:1] == "-" and line.split()[0] in OURS]
+    if taken != wanted or len(lines) != len(wanted):
         raise ConfigurationError(
             "vm.args has a quote or a backslash that hides where its flags end; close each quote "
             "on its line"
