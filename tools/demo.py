@@ -25,7 +25,8 @@ import engine
 import setup
 from console import ROOT, ToolError, ended, indented, run, run_live, say, shown, step, wait_for
 from containers import CTL, PREFIX, Container
-from docker_cli import DockerError, docker, docker_result
+from demo_mark import MARK, remove_image, remove_marked
+from docker_cli import DockerError, docker
 from sources import BRANCH, make_repository
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ MEMBERS = (Container("mongooseim-1", "mongooseim-1"), Container("mongooseim-2", 
 NODES = frozenset(f"mongooseim@{member.host}" for member in MEMBERS)
 BUILDER_IMAGE = "mongooseim-builder"
 MEMBER_IMAGE = "mongooseim"
-MARK = "mongooseim.demo=1"
-"""The label of everything that the demonstration makes; nothing else is removed."""
 STAGE_MARK = "mongooseim.stage=release"
 LISTING = ("image", "ls", "--quiet")
 
@@ -286,23 +285,8 @@ def _docker(*arguments: str) -> None:
 def _remove_containers() -> None:
     """Remove the demonstration's containers and network; ToolError if others use the names."""
     for container in (BUILDER, *MEMBERS):
-        _remove_ours("container", container.name, ".Config.Labels")
-    _remove_ours("network", NETWORK, ".Labels")
-
-
-def _remove_ours(kind: str, name: str, labels: str) -> None:
-    label = MARK.partition("=")[0]
-    found = docker_result(kind, "inspect", "--format", f'{{{{index {labels} "{label}"}}}}', name)
-    if found.returncode != 0:
-        return
-    if not found.stdout.strip():
-        raise ToolError(
-            f"there is a {kind} {name} that the demonstration did not make: rename or remove it,"
-            " then try again"
-        )
-    options = ("--force", "--volumes") if kind == "container" else ()
-    docker(kind, "rm", *options, name)
-    say(f"    removed {kind} {name}")
+        remove_marked("container", container.name, ".Config.Labels")
+    remove_marked("network", NETWORK, ".Labels")
 
 
 def _remove_files_of_root() -> None:
@@ -317,20 +301,15 @@ def _remove_files_of_root() -> None:
 def _remove_images() -> None:
     for name in (MEMBER_IMAGE, BUILDER_IMAGE):
         if docker(*LISTING, f"--filter=reference={name}", f"--filter=label={MARK}"):
-            _remove_image(name)
+            remove_image(name)
     for base in (base_images.MEMBER, base_images.BUILDER):
         if docker(*LISTING, f"--filter=reference={base.substitute}"):
             if docker(*LISTING, f"--filter=reference={PREFIX}-*"):
                 say(f"    kept image {base.substitute}, which the tests use too")
             else:
-                _remove_image(base.substitute)
+                remove_image(base.substitute)
     for label in (MARK, STAGE_MARK):
         docker("image", "prune", "--force", f"--filter=label={label}")
-
-
-def _remove_image(name: str) -> None:
-    docker("image", "rm", name)
-    say(f"    removed image {name}")
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -1,138 +1,22 @@
 """What the server will read: rendered from pristine files, `/member` and the settings."""
 
 import os
-import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from member_entrypoint import settings, terms
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.network.hosts_file import add_hosts
 from member_entrypoint.places import Places
 from member_entrypoint.release import rendering
-from member_entrypoint.release import vm_args as vm_args_module
 from member_entrypoint.release.active import Release
 from member_entrypoint.release.app_config import app_config
-from member_entrypoint.release.flags import flags, words
-from member_entrypoint.release.vm_args import vm_args
 
 NODE = "mongooseim@m-1"
-HELM = """\
-## from the chart
--name mongooseim
--setcookie chartcookie
-
--kernel inet_dist_listen_min 9100
--kernel inet_dist_listen_max 9100
-"""
-
-
-def lines(text: str) -> list[str]:
-    """Return the lines that count: neither empty nor comments."""
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-@pytest.mark.parametrize(
-    ("text", "kept", "cookie"),
-    [
-        (
-            HELM,
-            ["-kernel inet_dist_listen_min 9100", "-kernel inet_dist_listen_max 9100"],
-            "chartcookie",
-        ),
-        ("-sname a@b\n-sname c@d\n+K true", ["+K true"], "mongooseim"),
-        ("-sname a@b\r\n-setcookie c\r\n+K true\r\n", ["+K true"], "c"),
-        ("-sname\ta@b\t\n-setcookie\tc", [], "c"),
-        ("  -sname a@b\n\t-setcookie c\n", [], "c"),
-        ("-sname a@b -setcookie c +K true\n", ["+K true"], "c"),
-        ('-setcookie "c"\n-setcookie d', [], "d"),
-        ("-name a@b # my name\n", ["# my name"][:0], "mongooseim"),
-        ("# -setcookie no\n", [], "mongooseim"),
-        ("-sname {{node_name}}\n", [], "mongooseim"),
-        ("-name\n", [], "mongooseim"),
-        ("", [], "mongooseim"),
-        (
-            "-mnesia dir '\"/elsewhere\"'\n-mnesia debug verbose",
-            ["-mnesia debug verbose"],
-            "mongooseim",
-        ),
-        (
-            "-mnesia dir x debug verbose dump_log_write_threshold 5",
-            ["-mnesia debug verbose dump_log_write_threshold 5"],
-            "mongooseim",
-        ),
-        ("+K true -sname 'a@b' +A 8", ["+K true +A 8"], "mongooseim"),
-        ("-setcookie a#comment\n+K true", ["+K true"], "a"),
-        ("-env NAME -sname-like\n-snamex y", ["-env NAME -sname-like", "-snamex y"], "mongooseim"),
-    ],
-)
-def test_vm_args_have_one_name_and_one_cookie_and_keep_the_rest(
-    text: str, kept: list[str], cookie: str
-) -> None:
-    """Of two cookies OTP takes neither, and the release's scripts grep for one line each."""
-    rendered = vm_args(text, "sname", NODE, None)
-    assert lines(rendered) == [*kept, f"-sname {NODE}", f"-setcookie {cookie}"]
-    assert rendered.endswith("\n")
-
-
-def test_the_cookie_of_the_settings_wins() -> None:
-    """The shell version documented it, and forgot to apply it."""
-    assert "-setcookie mine" in lines(vm_args(HELM, "name", NODE, "mine"))
-    assert "chartcookie" not in vm_args(HELM, "name", NODE, "mine")
-
-
-def test_comments_are_kept() -> None:
-    """Who reads the rendered file finds what the author of the source wrote."""
-    assert "## from the chart" in vm_args(HELM, "name", NODE, None)
-
-
-def test_a_cookie_that_the_scripts_cannot_use_is_an_error_that_does_not_show_it() -> None:
-    """It would be cut at the blank by one reader and not by the other."""
-    with pytest.raises(ConfigurationError) as refusal:
-        vm_args('-setcookie "two words"', "sname", NODE, None)
-    assert "two words" not in str(refusal.value)
-
-
-@given(st.text(min_size=1))
-def test_whatever_the_settings_accept_stays_on_its_line(text: str) -> None:
-    """No accepted value can break out of its line in vm.args."""
-    for variable in ("NODE_NAME", "NODE_HOST", "CLUSTER_COOKIE", "HOSTNAME", "CLUSTER_WITH"):
-        try:
-            given_settings = settings.read({variable: text, "NODE_TYPE": "name"})
-        except ConfigurationError:
-            continue
-        value = getattr(given_settings, variable.lower())
-        rendered = vm_args("", "name", f"a@{value}", value)
-        assert rendered.splitlines()[-2:] == [f"-name a@{value}", f"-setcookie {value}"]
-        assert not re.search(r"[\s\"'#\\]", value or "")
-
-
-@given(st.text(alphabet="-snamecookit\"'#\\ \t\n\r@x0", max_size=60))
-def test_whatever_vm_args_says_ours_is_what_the_scripts_find(text: str) -> None:
-    """The scripts' grep and the VM find our name and cookie only; rendering twice changes nothing.
-
-    A quote that hides where flags end is refused.
-    """
-    try:
-        rendered = vm_args(text, "sname", NODE, "ours")
-    except ConfigurationError:
-        assert {*"\"'\\"} & set(text)
-        return
-    found = [line for line in rendered.split("\n") if re.match(r"-(s?name|setcookie)(\s|$)", line)]
-    assert found == [f"-sname {NODE}", "-setcookie ours"]
-    given_flags = [flag for flag in flags(words(rendered)) if flag.name in vm_args_module.OURS]
-    assert [(flag.name, *flag.texts) for flag in given_flags] == [
-        ("-sname", NODE),
-        ("-setcookie", "ours"),
-    ]
-    assert vm_args(rendered, "sname", NODE, "ours") == rendered
-
-
+VM_ARGS = "## from the chart\n-name mongooseim\n-setcookie chartcookie\n"
 MNESIA = '{mnesia, [{dir, "/data/M"}'
 
 
@@ -217,7 +101,7 @@ def tree(folder: str) -> dict[str, str]:
 def test_ten_starts_give_what_one_gives(places: Places) -> None:
     """Nothing is edited in place, so nothing adds up."""
     Path(places.member, "hosts").write_text("10.0.0.1 db\n")
-    Path(places.member, "vm.args").write_text(HELM)
+    Path(places.member, "vm.args").write_text(VM_ARGS)
     render(places)
     once = tree(places.root)
     for _ in range(9):
@@ -227,7 +111,7 @@ def test_ten_starts_give_what_one_gives(places: Places) -> None:
 
 def test_sources_are_not_changed(places: Places) -> None:
     """Neither the release's files nor the operator's."""
-    Path(places.member, "vm.args").write_text(HELM)
+    Path(places.member, "vm.args").write_text(VM_ARGS)
     Path(places.member, "app.config").write_text("[].")
     before = tree(places.member) | tree(os.path.join(places.release, "etc.pristine"))
     render(places)
@@ -239,13 +123,13 @@ def test_files_of_the_operator_count_instead_of_the_releases(places: Places) -> 
     Path(places.member, "mongooseim.toml").write_text("[mine]\n")
     Path(places.member, "mongooseim.cfg").write_text("{mine}.\n")
     Path(places.member, "vm.dist.args").write_text("-kernel x 1\n")
-    Path(places.member, "vm.args").write_text(HELM)
+    Path(places.member, "vm.args").write_text(VM_ARGS)
     Path(places.member, "app.config").write_text('[{mnesia, [{dir, "/mine"}]}].')
     etc = render(places)
     assert etc["mongooseim.toml"] == "[mine]\n"
     assert etc["mongooseim.cfg"] == "{mine}.\n"
     assert etc["vm.dist.args"] == "-kernel x 1\n"
-    assert lines(etc["vm.args"])[-2:] == [f"-sname {NODE}", "-setcookie chartcookie"]
+    assert etc["vm.args"].splitlines()[-2:] == [f"-sname {NODE}", "-setcookie chartcookie"]
     assert places.mnesia(NODE) in etc["app.config"]
 
 
