@@ -3,7 +3,7 @@
 Each name is walked from folder to folder by descriptors, and no name goes through a link, whatever
 was unpacked before. Links are judged at the end, in the tree that is there: one may lead through
 another that comes later. tarfile only parses; its filter for data (Python 3.11.4) is asked where
-there is one, as a second opinion: it judges each entry before those that come later are known.
+there is one, as a second opinion: it cannot know the entries that come later.
 """
 
 import os
@@ -113,6 +113,7 @@ class _Unpacking:
         self._folder = folder
         self._limits = limits
         self._times: dict[Path, float] = {}
+        self._judged: set[Path] = set()
         self._placed = 0
 
     def place(self, entry: tarfile.TarInfo) -> None:
@@ -128,7 +129,7 @@ class _Unpacking:
             raise _EntryError(entry.name, "is not a folder")
         if entry.issym() or entry.islnk():
             self._check_link(entry)
-        self._ask_tarfile(entry)
+        self._ask_tarfile(entry, path[:-1])
         try:
             if entry.isdir():
                 self._tree.folder(path, make=True)
@@ -198,13 +199,21 @@ class _Unpacking:
         if target.startswith("/"):
             raise _link_error(entry.name, target, OUTSIDE)
 
-    def _ask_tarfile(self, entry: tarfile.TarInfo) -> None:
-        """Have tarfile's own filter judge the entry, where this Python has it."""
-        if data_filter := getattr(tarfile, "data_filter", None):
-            try:
-                data_filter(entry, self._folder)
-            except tarfile.TarError as error:
-                raise _EntryError(entry.name, f"is refused by Python: {error}") from None
+    def _ask_tarfile(self, entry: tarfile.TarInfo, folder: Path) -> None:
+        """Have tarfile's own filter judge the entry, where this Python has it.
+
+        Of the files in one folder only the first is asked about: what the filter looks at is where
+        the folder is, which no later entry changes, and it takes longer than writing a file.
+        """
+        data_filter = getattr(tarfile, "data_filter", None)
+        if not data_filter or (entry.isreg() and folder in self._judged):
+            return
+        try:
+            data_filter(entry, self._folder)
+        except tarfile.TarError as error:
+            raise _EntryError(entry.name, f"is refused by Python: {error}") from None
+        if entry.isreg():
+            self._judged.add(folder)
 
     def _link(self, entry: tarfile.TarInfo, path: Path) -> None:
         """Make a hard link to a file that was unpacked before."""

@@ -1,6 +1,5 @@
 """A release tarball is put in its place whole, or refused naming the entry."""
 
-import io
 import os
 import stat
 import subprocess
@@ -8,46 +7,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tarball_tools import PROGRAMS, link, special, tarball
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import find
 from member_entrypoint.release.tarball import install
-
-PROGRAMS = ("bin/mongooseim", "bin/mongooseimctl", "erts-9.1/bin/erl")
-
-
-def tarball(path: Path, *extra: tarfile.TarInfo, without: str = "") -> str:
-    """Write a small release tarball with extra entries, and return its path."""
-    files = dict.fromkeys(PROGRAMS, b"#!/bin/sh\n")
-    files["releases/start_erl.data"] = b"9.1 3.7.1\n"
-    files["etc/vm.args"] = b"-sname x\n"
-    files["log/old"] = b""
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in files.items():
-            if name != without:
-                entry = tarfile.TarInfo(f"mongooseim/{name}")
-                entry.size = len(content)
-                entry.mode = 0o755
-                archive.addfile(entry, io.BytesIO(content))
-        for entry in extra:
-            archive.addfile(entry)
-    return str(path)
-
-
-def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
-    """Return a link as a tarball has it."""
-    entry = tarfile.TarInfo(name)
-    entry.type = kind
-    entry.linkname = target
-    return entry
-
-
-def special(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
-    """Return an entry without content."""
-    entry = tarfile.TarInfo(name)
-    entry.type = kind
-    return entry
 
 
 def test_a_release_is_found_where_it_was_installed(tmp_path: Path) -> None:
