@@ -131,41 +131,70 @@ def _is_of(found: os.stat_result, uid: int, gid: int, name: str, folder: int) ->
     return bool(by_group or by_all)
 
 
-def change_owner(top: int, uid: int, gid: int) -> None:
+def change_owner(top: int, uid: int, gid: int, *, links_protected: bool | None = None) -> None:
     """Make uid and gid the owner of the folder `top` and of all below, as far as possible.
 
     No link is followed. What is mounted in it stays as it is, and so does a file with a second
-    name, which may be outside. Errors are skipped: a later write reports them.
+    name, which may be outside. Where the kernel lets users make such names for the files of others
+    (`links_protected` is what it says, unless given), files stay as they are in folders where the
+    user could do that, too: the name can be gone before it is counted. Errors are skipped: a later
+    write reports them.
     """
+    if links_protected is None:
+        links_protected = _links_are_protected()
     mount = _mount_of(top)
     for _, folders, files, folder in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-        _change_one(".", folder, mount, uid, gid)
+        found = os.fstat(folder)
+        safe = links_protected or not (found.st_uid == uid or found.st_mode & OTHERS_MAY_WRITE)
         for name in folders.copy():
-            if not _change_one(name, folder, mount, uid, gid):
+            kind = _kind(name, folder, mount)
+            if kind != stat.S_IFDIR:
                 folders.remove(name)
-        for name in files:
+            if kind == stat.S_IFLNK:
+                _change_one(name, folder, mount, uid, gid)
+        for name in files if safe else ():
             _change_one(name, folder, mount, uid, gid)
+        # Last: whose the folder is, tells what its files may be.
+        _change_one(".", folder, mount, uid, gid)
 
 
-def _change_one(name: str, folder: int, mount: str, uid: int, gid: int) -> bool:
-    """Change the owner of one file; return False if it is mounted there, or cannot be looked at."""
+def _kind(name: str, folder: int, mount: str) -> int:
+    """Return the type of a file, 0 if it is mounted there or cannot be looked at."""
     try:
         handle = os.open(name, HANDLE, dir_fd=folder)
     except OSError:
+        return 0
+    try:
+        return stat.S_IFMT(os.fstat(handle).st_mode) if _mount_of(handle) == mount else 0
+    finally:
+        os.close(handle)
+
+
+def _links_are_protected() -> bool:
+    """Tell whether the kernel keeps users from hard links to what is not theirs: proc(5)."""
+    try:
+        with open("/proc/sys/fs/protected_hardlinks", encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except OSError:
         return False
+
+
+def _change_one(name: str, folder: int, mount: str, uid: int, gid: int) -> None:
+    """Change the owner of one file, unless it is mounted there or has a second name."""
+    try:
+        handle = os.open(name, HANDLE, dir_fd=folder)
+    except OSError:
+        return
     try:
         found = os.fstat(handle)
-        is_folder = stat.S_ISDIR(found.st_mode)
-        if (is_folder or found.st_uid != uid) and _mount_of(handle) != mount:
-            return False
-        if found.st_uid != uid and (is_folder or found.st_nlink == 1):
+        alone = stat.S_ISDIR(found.st_mode) or found.st_nlink == 1
+        if found.st_uid != uid and alone and _mount_of(handle) == mount:
             # The descriptor names what was looked at, whatever stands under the name by now.
             os.chown(f"/proc/self/fd/{handle}", uid, gid)
     except OSError:
-        return True
+        return
     finally:
         os.close(handle)
-    return True
 
 
 def _mount_of(descriptor: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from processes import eventually
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import folders, users
@@ -118,25 +119,42 @@ def test_what_is_mounted_in_a_folder_keeps_its_owner(places: Places, tmp_path: P
 
 def test_a_file_that_is_exchanged_meanwhile_is_not_given(places: Places, tmp_path: Path) -> None:
     """What is changed is what was looked at: a descriptor, not a name."""
-    secret = tmp_path / "secret"
+    secret, stop, ready = tmp_path / "secret", tmp_path / "stop", tmp_path / "ready"
     secret.write_text("")
-    stop = tmp_path / "stop"
     child = os.fork()
     if child == 0:
         file, other = Path(places.run, "file"), Path(places.run, "other")
         while not stop.exists():
             file.write_text("")
-            os.link(secret, other)
+            os.symlink(secret, other)
             os.replace(other, file)
             os.unlink(file)
+            ready.touch()
         os._exit(0)
     try:
+        eventually(ready.exists, "it is exchanged")
         for _ in range(300):
             change_owner(places)
             assert secret.stat().st_uid == 0
     finally:
         stop.touch()
         os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("links_protected", [True, False])
+def test_a_file_of_root_in_a_folder_of_the_members_may_be_a_second_name(
+    places: Places,
+    links_protected: bool,  # noqa: FBT001
+) -> None:
+    """Where the kernel lets anybody make one, it can be gone before it is counted."""
+    file, inside = Path(places.run, "file"), Path(places.run, "roots/file")
+    inside.parent.mkdir()
+    for each in (file, inside):
+        each.write_text("")
+    with folders.opened(places.root, places.run) as top:
+        folders.change_owner(top, *USER, links_protected=links_protected)
+    assert file.stat().st_uid == (USER.uid if links_protected else 0)
+    assert inside.stat().st_uid == inside.parent.stat().st_uid == USER.uid
 
 
 def read(path: Path, places: Places) -> str:
