@@ -27,7 +27,7 @@ def tarball(path: Path, *extra: tarfile.TarInfo, without: str = "") -> str:
                 entry.mode = 0o755
                 archive.addfile(entry, io.BytesIO(content))
         for entry in extra:
-            archive.addfile(entry)
+            archive.addfile(entry, io.BytesIO(bytes(entry.size)))
     return str(path)
 
 
