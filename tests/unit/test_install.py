@@ -1,5 +1,6 @@
 """A release tarball is put in its place whole, or refused naming the entry."""
 
+import io
 import os
 import stat
 import subprocess
@@ -7,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tarball_tools import PROGRAMS, link, special, tarball
+from tarball_tools import PROGRAMS, World, link, special, tarball
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.places import Places
@@ -100,3 +101,81 @@ def test_a_damaged_tarball_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be unpacked"):
         install(str(path), "new", places, places)
     assert not os.path.exists(places.release)
+
+
+def test_an_installed_release_is_replaced_whole(tmp_path: Path) -> None:
+    """By another of the same name, as when an image is derived from a member image."""
+    world = World(tmp_path / "root")
+    world.install(tarball(tmp_path / "r.tar.gz", special("mongooseim/first")))
+    world.install(tarball(tmp_path / "r.tar.gz", special("mongooseim/second")))
+    assert not (world.release / "first").exists()
+    assert (world.release / "second").exists()
+    names = ["mongooseim", "mongooseim-image", "new", "victim"]
+    assert sorted(os.listdir(world.folder)) == names
+
+
+def test_what_an_interrupted_start_left_is_removed(tmp_path: Path) -> None:
+    """A process that was killed could not do it."""
+    world = World(tmp_path / "root")
+    (world.folder / "new.unpacking/mongooseim/bin").mkdir(parents=True)
+    (world.folder / "new.unpacking/mongooseim/bin/erl").symlink_to("../../../victim")
+    before = world.snapshot()
+    world.install(tarball(tmp_path / "r.tar.gz"))
+    victim = str(world.folder / "victim/secret")
+    assert world.snapshot()[victim] == before[victim]
+    assert not (world.folder / "new.unpacking").exists()
+    assert not (world.release / "bin/erl").is_symlink()
+
+
+def test_a_link_is_not_unpacked_into(tmp_path: Path) -> None:
+    """Nor what it leads to removed."""
+    world = World(tmp_path / "root")
+    (world.folder / "new.unpacking").symlink_to("victim")
+    before = world.snapshot()
+    with pytest.raises(ConfigurationError, match=r"new\.unpacking is not a folder: remove it"):
+        world.install(tarball(tmp_path / "r.tar.gz"))
+    assert world.snapshot() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_not_unpacked_into(tmp_path: Path) -> None:
+    """Whoever owns it could change what is in it."""
+    world = World(tmp_path / "root")
+    (world.folder / "new.unpacking").mkdir()
+    os.chown(world.folder / "new.unpacking", 4321, 4321)
+    before = world.snapshot()
+    with pytest.raises(ConfigurationError, match=r"new\.unpacking belongs to user 4321"):
+        world.install(tarball(tmp_path / "r.tar.gz"))
+    assert world.snapshot() == before
+
+
+def test_programs_that_are_moved_away_make_no_release(tmp_path: Path) -> None:
+    """That is found out before the release becomes the active one."""
+    world = World(tmp_path / "root")
+    in_etc = special("mongooseim/etc/erl")
+    in_etc.mode = 0o755
+    program = link("mongooseim/erts-9.1/bin/erl", "../../etc/erl")
+    path = tarball(tmp_path / "r.tar.gz", in_etc, program, without="erts-9.1/bin/erl")
+    before = world.snapshot()
+    with pytest.raises(ConfigurationError, match=r"has no program .*/bin/erl"):
+        world.install(path)
+    assert world.snapshot() == before
+
+
+def test_a_start_script_without_end_is_refused(tmp_path: Path) -> None:
+    """It would be read into memory as a whole."""
+    world = World(tmp_path / "root")
+    path = tmp_path / "r.tar.gz"
+    script = b"#!/bin/sh\n" + b"#" * (2 << 20)
+    with tarfile.open(tarball(path)) as archive:
+        found = [(each, archive.extractfile(each)) for each in archive]
+        contents = [(each, file.read() if file else b"") for each, file in found]
+    with tarfile.open(path, "w:gz") as archive:
+        for entry, content in contents:
+            whole = script if entry.name == "mongooseim/bin/mongooseim" else content
+            entry.size = len(whole)
+            archive.addfile(entry, io.BytesIO(whole))
+    before = world.snapshot()
+    with pytest.raises(ConfigurationError, match="is a script of more than 1 MiB"):
+        world.install(str(path))
+    assert world.snapshot() == before
