@@ -200,7 +200,7 @@ def test_a_volume_of_an_older_image_is_known_as_a_members_by_its_schema(cluster:
 
 def test_a_join_that_failed_is_tried_again_at_the_next_start(cluster: Cluster) -> None:
     """The container that ended with status 2 joins when it is started again, never alone."""
-    second = cluster.run("mongooseim-2", env={"JOIN_TIMEOUT": "8"})
+    second = cluster.run("mongooseim-2", env={"JOIN_TIMEOUT": "20"})
     assert second.wait_exit() == 2
     first = cluster.run("mongooseim-1")
     first.wait_for_log("Clustered ")
