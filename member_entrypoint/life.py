@@ -112,7 +112,7 @@ def begin_notes(chosen: settings.Settings) -> None:
     try:
         state.begin(chosen.root, chosen.health_port)
     except OSError as error:
-        raise sources.unusable(str(error.filename), "written", error) from None
+        raise sources.unusable_error(str(error.filename), "written", error) from None
 
 
 def live(

@@ -15,7 +15,7 @@ from member_entrypoint.release import sources
 from member_entrypoint.release.active import Release
 from member_entrypoint.release.app_config import app_config
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
-from member_entrypoint.release.sources import unusable
+from member_entrypoint.release.sources import unusable_error
 from member_entrypoint.release.vm_args import vm_args
 from member_entrypoint.settings import Settings
 
@@ -71,7 +71,7 @@ def _choose_log_folder(places: Places) -> None:
             else:
                 os.mkdir(places.log_now)
         except OSError as error:
-            raise unusable(places.log_now, "made", error) from None
+            raise unusable_error(places.log_now, "made", error) from None
 
 
 def _write(path: str, content: bytes) -> None:
@@ -79,7 +79,7 @@ def _write(path: str, content: bytes) -> None:
     try:
         write_whole(path, content, 0o600)
     except OSError as error:
-        raise unusable(path, "written", error) from None
+        raise unusable_error(path, "written", error) from None
 
 
 def _remove(path: str) -> None:
@@ -88,11 +88,11 @@ def _remove(path: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise unusable(path, "removed", error) from None
+        raise unusable_error(path, "removed", error) from None
 
 
 def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise unusable(path, "made", error) from None
+        raise unusable_error(path, "made", error) from None

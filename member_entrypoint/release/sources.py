@@ -60,7 +60,7 @@ def exists(folder: str, name: str) -> bool:
             ) from None
         return False
     except OSError as error:
-        raise unusable(path, "read", error) from None
+        raise unusable_error(path, "read", error) from None
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "no file"
         raise ConfigurationError(
@@ -103,7 +103,7 @@ def read(path: str, places: Places) -> bytes:
         with open(users.open_to_read(path, places), "rb") as file:
             return file.read()
     except OSError as error:
-        raise unusable(path, "read", error) from None
+        raise unusable_error(path, "read", error) from None
 
 
 def read_text(path: str, places: Places) -> str:
@@ -114,7 +114,7 @@ def read_text(path: str, places: Places) -> str:
         raise ConfigurationError(f"{path} is not UTF-8 text; save it as UTF-8") from None
 
 
-def unusable(path: str, what: str, error: Exception) -> ConfigurationError:
+def unusable_error(path: str, what: str, error: Exception) -> ConfigurationError:
     """Return the error that says that a file cannot be `what` (read, written), and what to do."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return ConfigurationError(
