@@ -11,6 +11,7 @@ import pytest
 from tarball_tools import World, folder, link, special, tarball
 
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.release import links
 from member_entrypoint.release.unpacking import LIMITS, Limits, unpack
 
 BLOCK = 512
@@ -242,3 +243,15 @@ def test_a_release_is_far_from_the_limits(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert (into / "mongooseim" / ("a/" * 62) / ("a" * 250)).is_file()
+
+
+def test_links_that_take_too_long_are_refused(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some thousand long links over long links would be followed for hours."""
+    monkeypatch.setattr(links, "MOST_STEPS", 500)
+    entries = [link(f"mongooseim/{n}", "bin/../" * 100 + "bin") for n in range(3)]
+    before = world.snapshot()
+    with pytest.raises(ConfigurationError, match="links that lead through more than 500 names"):
+        world.install(tarball(tmp_path / "r.tar.gz", *entries))
+    assert world.snapshot() == before
