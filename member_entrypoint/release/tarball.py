@@ -52,7 +52,7 @@ def install(tarball: str, name: str, places: Places, later: Places) -> active.Re
             active.find(unpacked)  # a program may have been in `etc`
             _replace(root, unpacked, os.path.join(folder, "replaced"))
         _lead_to(name, places)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a zero byte in a version is a ValueError
         raise ConfigurationError(f"{tarball} cannot be unpacked as a release: {error}") from None
     return active.find(places.release)
 

@@ -12,6 +12,7 @@ from tarball_tools import World, folder, link, special, tarball
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.release import links
+from member_entrypoint.release.archive import DamagedError, Reader
 from member_entrypoint.release.unpacking import LIMITS, Limits, unpack
 
 BLOCK = 512
@@ -255,3 +256,21 @@ def test_links_that_take_too_long_are_refused(
     with pytest.raises(ConfigurationError, match="links that lead through more than 500 names"):
         world.install(tarball(tmp_path / "r.tar.gz", *entries))
     assert world.snapshot() == before
+
+
+def test_a_negative_size_is_not_taken_for_all_that_is_left(tmp_path: Path, world: World) -> None:
+    """That is what a read of less than nothing means."""
+    path = tmp_path / "r.tar.gz"
+    lie = LIES["a file of less than nothing"]
+    path.write_bytes(gzip.compress(unzipped(path, ended=False) + lie + bytes(2 * BLOCK)))
+    with pytest.raises(ConfigurationError, match="the size of 'mongooseim/a' is negative"):
+        world.install(str(path))
+
+
+def test_nothing_is_read_twice() -> None:
+    """A header that leads back would be met again, for ever."""
+    reader = Reader(io.BytesIO(bytes(2000)), 2000)
+    reader.seek(1000)
+    with pytest.raises(DamagedError):
+        reader.seek(999)
+    assert reader.tell() == 1000

@@ -113,18 +113,33 @@ def test_a_hostile_entry_is_refused(tmp_path: Path, world: World, hostile: Entri
     assert world.snapshot() == before
 
 
-@pytest.mark.usefixtures("filtered")
 @pytest.mark.parametrize(
-    "name", ["a link over a link", "a link to itself", "a pipe", "an absolute link"]
+    ("name", "reason"),
+    {
+        "a link over a link": "is a link to 'short/../../victim', outside of the release",
+        "a link to itself": "is a link to 'a', which leads over more than 40 links",
+        "a pipe": "is neither a file, a folder nor a link",
+        "an absolute link": "is a link to '/etc/passwd', outside of the release",
+        "the first folder as a link": "is not a folder",
+        "a link replaced by a file": "is there twice, and not as a file each time",
+        "a file in a file": "is, or is reached through, a link or a file that came before",
+    }.items(),
 )
-def test_a_refusal_names_the_entry_on_one_line(tmp_path: Path, world: World, name: str) -> None:
+def test_a_refusal_names_the_entry_on_one_line(
+    tmp_path: Path,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    reason: str,
+) -> None:
     """It says what is wrong with it, and what to do."""
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
     path = tarball(tmp_path / "r.tar.gz", *HOSTILE[name])
     with pytest.raises(ConfigurationError) as raised:
         world.install(path)
     text = str(raised.value)
     refused = HOSTILE[name][-1].name
-    assert text.startswith(f"{path} is not a release to be trusted: its entry {refused!r} is ")
+    assert text.startswith(f"{path} is not a release to be trusted: its entry {refused!r} {reason}")
     assert text.endswith("pack the folder of a release with tar --dereference")
     assert (len(text.splitlines()), raised.value.status) == (1, 78)
 
@@ -197,14 +212,16 @@ def test_no_permission_is_more_than_a_release_needs(tmp_path: Path, world: World
     assert {(each.st_uid, each.st_gid) for each in found.values()} == {(os.geteuid(), os.getegid())}
 
 
-@pytest.mark.parametrize("time", [-1.0, 2.0**62, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("time", "taken"), [("-1", 0), ("nan", 0), ("1e30", 1 << 33), ("inf", 1 << 33)]
+)
 def test_a_time_that_cannot_be_is_no_reason_to_refuse(
-    tmp_path: Path, world: World, time: float
+    tmp_path: Path, world: World, time: str, taken: int
 ) -> None:
     """The nearest that a file can have is taken, or 1970."""
-    entry = attributed("mongooseim/lib/a", mtime=str(time))
+    entry = attributed("mongooseim/lib/a", mtime=time)
     world.install(tarball(tmp_path / "r.tar.gz", entry))
-    assert (world.release / "lib/a").stat().st_mtime in {0, 1 << 33}
+    assert (world.release / "lib/a").stat().st_mtime == taken
 
 
 def test_times_of_files_and_folders_are_those_of_the_tarball(tmp_path: Path, world: World) -> None:
