@@ -71,7 +71,7 @@ def run_command(
     """Run a command instead of the server; the release's own commands find it configured."""
     chosen = settings.read(environment)
     if os.path.basename(words[0]) in NEED_THE_NODE:
-        prepare(supervisor, environment, with_role=False)
+        prepare(supervisor, environment, chosen, with_role=False)
     from member_entrypoint.pid1 import command
 
     return command.run(supervisor, words, environment, chosen.stop_timeout)
@@ -81,7 +81,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
     """Run the server; start it again after a failure that a restart fixes."""
     chosen = settings.read(environment)
     try:
-        this, files = prepare(supervisor, environment, with_role=True)
+        this, files = prepare(supervisor, environment, chosen, with_role=True)
         deadline = time.monotonic() + chosen.join_timeout
         restarts = 0
         while True:
@@ -150,7 +150,11 @@ def live(
 
 
 def prepare(
-    supervisor: Supervisor, environment: MutableMapping[str, str], *, with_role: bool
+    supervisor: Supervisor,
+    environment: MutableMapping[str, str],
+    chosen: settings.Settings,
+    *,
+    with_role: bool,
 ) -> tuple[Member, dict[str, bytes]]:
     """Derive who this node is; write the configuration that its release will read.
 
@@ -163,7 +167,7 @@ def prepare(
         ask = task("full-name", host=host)
         return known or run_helper(supervisor, ask, environment, capture=True).strip() or None
 
-    places = Places(settings.read(environment).root)
+    places = Places(chosen.root)
     if os.path.exists(places.tarball) or places.release_name not in {"", OF_THE_IMAGE}:
         run_helper(supervisor, task("choose-release"), environment)
     this = member.describe(environment, full_name, with_role=with_role)

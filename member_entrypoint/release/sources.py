@@ -7,6 +7,7 @@ from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release
+from member_entrypoint.release.flags import BYTE_ORDER_MARK
 
 TAKEN_FROM_MEMBER = (
     "mongooseim.toml",
@@ -109,7 +110,7 @@ def read(path: str, places: Places) -> bytes:
 def read_text(path: str, places: Places) -> str:
     """Return a file as text, without a byte order mark; raises `ConfigurationError`."""
     try:
-        return read(path, places).decode("utf-8-sig")
+        return read(path, places).decode().removeprefix(BYTE_ORDER_MARK)
     except ValueError:
         raise ConfigurationError(f"{path} is not UTF-8 text; save it as UTF-8") from None
 
