@@ -84,8 +84,9 @@ def settle(member: Member, deadline: float) -> None:
     `deadline` is an instant of `time.monotonic`. Raises `StartError`, `ClusteringError` and its
     kin; the VM must be stopped then.
     """
+    for warning in users.warnings(member.places):
+        member.log.warning(warning)
     plan = decide(facts.read_facts(member))
-    _warn(member, plan)
     target = member.role.target or ""
     has_data = plan is Plan.MEMBER or (
         plan is Plan.PRIMARY and has_schema(member.places, member.node)
@@ -107,6 +108,7 @@ def settle(member: Member, deadline: float) -> None:
     if member_that_removed_us and not member.settings.join_discards_data:
         raise membership.removed_error(member, target)
     _wait_until_started(member)
+    _warn(member, plan)
     _say_what_it_is(member, plan)
     if member_that_removed_us and not membership.is_listed_by(member, member_that_removed_us):
         write_marker(member.places, member.node, Marker.JOINING, member_that_removed_us)
@@ -122,12 +124,9 @@ def settle(member: Member, deadline: float) -> None:
 
 
 def _warn(member: Member, plan: Plan) -> None:
-    """Log what is not as it should be, though the member runs."""
+    """Log what is not as it should be, though the member runs; after the VM's start, as below."""
     wanted = member.settings.mongooseim_config_format
-    for warning in (
-        *users.warnings(member.places),
-        *sources.unread(member.release, member.places, wanted),
-    ):
+    for warning in sources.unread(member.release, member.places, wanted):
         member.log.warning(warning)
     flags = flags_of(member.release, member.settings)
     if plan is not Plan.ALONE and flags.get("setcookie") == DEFAULT_COOKIE:
