@@ -1,0 +1,296 @@
+"""Finds secrets in text whose structure is not known: comments, broken files, contents of strings.
+
+What follows a sensitive name is hidden up to the end of its line, and on the lines after it as long
+as a quote or a bracket is open. A name with nothing after it hides the next line, and those that
+are indented deeper.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from member_entrypoint.release import masking_patterns
+from member_entrypoint.release.masking_names import (
+    is_clearly_sensitive,
+    is_harmless,
+    is_sensitive,
+)
+from member_entrypoint.release.masking_spans import MASK, Span
+
+_LEADER = re.compile(r"\s*+(?:(?:\#(?!\{)|%|;|//)++[ \t]*+)*+")
+_COMMENT = re.compile(r"\s*+(?:\#(?!\{)|%|;|//)")
+_TOKEN = re.compile(
+    r"""(?P<marker>-{4,5}\ ?(?:BEGIN|END)\ [A-Z0-9 ]{1,60}-{4,5})
+    | (?P<escaped>\\[\\"'])
+    | (?P<quote>\"\"\"|\'\'\'|["'])
+    | (?P<open>[\[{(])
+    | (?P<close>[\]})])
+    | (?P<name>[\w.\-]+)
+    """,
+    re.VERBOSE,
+)
+_AFTER_NAME = re.compile(
+    r"""(?P<closing>(?:\\?["'])*[\s\]})]*)(?P<separator>=>|:=|==|->|%3[dD]|[=:,>(|])?\s*"""
+)
+_KEY = re.compile(r"[^=:]{1,300}?[=:]\s*")
+_HEADER = re.compile(r"\[{1,2}([^\[\]=]{1,300})\]{1,2}\s*(?:[#;].*)?$")
+_NOTHING = re.compile(r"[\s=:,|>\\+\-]*")
+_MASKED = re.compile(rf"{_NOTHING.pattern}{re.escape(MASK)}\s*")
+_MARKS = re.compile(r"\W*")
+_NEAR = 10  # characters
+_DATABASES = {"pgsql", "mysql", "mssql"}
+_ONE_VALUE = re.compile(r"""\s*"[^"]*"\s*\}""")
+
+
+class _Value(NamedTuple):
+    """The value of a name: where both begin and end, and whether a tuple has both."""
+
+    name_end: int
+    start: int
+    in_tuple: bool = False
+
+
+def lines_of(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where the lines of a part of `text` begin and end, without their newlines."""
+    while start <= end:
+        newline = text.find("\n", start, end)
+        newline = end if newline < 0 else newline
+        has_return = newline > start and text[newline - 1] == "\r"
+        yield start, newline - has_return
+        start = newline + 1
+
+
+def find(text: str) -> Iterator[Span]:
+    """Yield the secrets of a whole file."""
+    yield from masking_patterns.find(text, 0, len(text))
+    plain, comments = Lines(text, prose=False), Lines(text)
+    for start, end in lines_of(text, 0, len(text)):
+        if plain.is_open or not _COMMENT.match(text, start, end):
+            yield from plain.find(start, end)
+            if start < end:
+                comments = Lines(text)
+        elif plain.is_pending:
+            yield from hide_line(text, start, end)
+        else:
+            yield from comments.find(start, end)
+
+
+def find_in(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield the secrets in the contents of a string."""
+    yield from find_in_lines(text, [*lines_of(text, start, end)])
+
+
+def find_in_lines(text: str, bounds: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    """Yield the secrets in lines that stand together, given by where they begin and end."""
+    if not bounds:
+        return
+    yield from masking_patterns.find(text, bounds[0][0], bounds[-1][1])
+    lines = Lines(text)
+    for number, (start, end) in enumerate(bounds, start=1):
+        yield from lines.find(start, end, is_last=number == len(bounds))
+
+
+class Placed(Protocol):
+    """A word or a token: what stands somewhere in a text."""
+
+    @property
+    def start(self) -> int: ...  # noqa: D102
+    @property
+    def end(self) -> int: ...  # noqa: D102
+
+
+def between(found: Iterable[Placed], length: int) -> Iterator[tuple[int, int]]:
+    """Yield where the gaps before, between and after words or tokens begin and end."""
+    at = 0
+    for word in found:
+        yield at, word.start
+        at = word.end
+    yield at, length
+
+
+def find_in_comments(text: str, sign: str, gaps: Iterable[tuple[int, int]]) -> Iterator[Span]:
+    """Yield the secrets in comments that begin with `sign`; those of one gap stand together."""
+    for start, end in gaps:
+        if text.find(sign, start, end) >= 0:
+            lines = lines_of(text, start, end)
+            comments = ((text.find(sign, line, stop), stop) for line, stop in lines)
+            yield from find_in_lines(text, [bounds for bounds in comments if bounds[0] >= 0])
+
+
+def hide_line(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield all of a line but the sign of a comment before it."""
+    content = _content(text, start, end)
+    if content < end:
+        yield Span(content, end)
+
+
+def _content(text: str, start: int, end: int) -> int:
+    leader = _LEADER.match(text, start, end)
+    return leader.end() if leader else start
+
+
+class Lines:
+    """Takes lines one after the other, and knows what the earlier ones left open.
+
+    The line on which a secret of several lines begins ends in a mask. So the same text, masked
+    once more, stays as it is: what is after a mask is not looked for again.
+    """
+
+    def __init__(self, text: str, *, prose: bool = True) -> None:
+        """Begin with nothing open; positions of lines are those in `text`.
+
+        In prose, a sensitive word at the end of a line is no name whose value is on the next.
+        """
+        self.is_pending = False
+        self._text = text
+        self._prose = prose
+        self._content = 0  # where the line that is looked at begins, after its leader
+        self._column = 0
+        self._quote = ""
+        self._depth = 0
+        self._floor = 0  # the depth at which a secret of several lines ends
+        self._in_private_key = False
+        self._indent: int | None = None  # of the line whose value is what is indented deeper
+        self._in_sensitive_section = False
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the next line belongs to what an earlier one began."""
+        return bool(self._quote or self._depth > self._floor or self._in_private_key)
+
+    def find(self, start: int, end: int, *, is_last: bool = False) -> Iterator[Span]:
+        """Yield the secrets of the next line; `is_last` is true if no other comes after it."""
+        content = _content(self._text, start, end)
+        if content == end:
+            return
+        self._content, self._column = content, content - start
+        header = _HEADER.match(self._text, content, end)
+        if self._in_private_key:
+            yield from self._find_from(content, end, is_last=is_last)
+        elif self._belongs_to_earlier(content, end):
+            yield Span(content, end)
+            self._track(content, end)
+            self._in_sensitive_section |= header is not None and is_sensitive(header[1])
+        elif header:
+            self._in_sensitive_section = is_sensitive(header[1])
+        elif self._in_sensitive_section:
+            yield from self._find_below_header(content, end, is_last=is_last)
+        else:
+            yield from self._find_from(content, end, is_last=is_last)
+
+    def _belongs_to_earlier(self, content: int, end: int) -> bool:
+        if self.is_pending:
+            # Marks alone are no value: it is on a line after them.
+            self.is_pending = _NOTHING.fullmatch(self._text, content, end) is not None
+            return True
+        if self._indent is not None and self._column <= self._indent:
+            self._indent = None
+        return self.is_open or self._indent is not None
+
+    def _find_below_header(self, content: int, end: int, *, is_last: bool) -> Iterator[Span]:
+        """Yield the secrets of a line of a section like `[secret]`."""
+        key = _KEY.match(self._text, content, end)
+        if not key:
+            yield Span(content, end)
+        elif is_harmless(key[0].rstrip(" =:"), self._text[key.end() : end]):
+            yield from self._find_from(content, end, is_last=is_last)
+        else:
+            yield from self._hide(_Value(key.end(), key.end()), end, is_last=is_last)
+
+    def _find_from(self, at: int, end: int, *, is_last: bool) -> Iterator[Span]:
+        hidden = at
+        for token in _TOKEN.finditer(self._text, at, end):
+            if token["marker"] and self._in_private_key and "END" in token["marker"]:
+                yield Span(hidden, token.start())
+                self._in_private_key = False
+            elif self._begins_private_key(token):
+                hidden = token.end()
+            elif self._in_private_key:
+                continue
+            elif not token["name"]:
+                self._track_token(token)
+            elif value := self._value_after(token, end):
+                yield from self._hide(value, end, is_last=is_last)
+                return
+        if self._in_private_key and hidden < end:
+            yield Span(hidden, end)
+        self._quote, self._depth, self._floor = "", 0, 0
+
+    def _begins_private_key(self, token: re.Match[str]) -> bool:
+        marker = token["marker"] or ""
+        begins = "BEGIN" in marker and "PRIVATE KEY" in marker
+        self._in_private_key |= begins
+        return begins
+
+    def _hide(self, value: _Value, end: int, *, is_last: bool) -> Iterator[Span]:
+        """Yield the value up to the end of its line, and see whether it ends there."""
+        if _MASKED.fullmatch(self._text, value.start, end):
+            self._quote, self._depth, self._floor = "", 0, 0
+            return
+        self._floor = self._depth - (value.in_tuple and self._depth > 0)
+        if not _NOTHING.fullmatch(self._text, value.start, end):
+            yield Span(value.start, end)
+        elif not is_last:
+            self.is_pending = True
+            self._indent = self._column
+            yield Span(end, end, MASK if self._text[end - 1].isspace() else f" {MASK}")
+        self._track(value.name_end, end)
+
+    def _track(self, at: int, end: int) -> None:
+        """Take the quotes and brackets of what is hidden."""
+        for token in _TOKEN.finditer(self._text, at, end):
+            if not self._begins_private_key(token):
+                self._track_token(token)
+        if not self.is_open:
+            self._quote, self._depth, self._floor = "", 0, 0
+
+    def _track_token(self, token: re.Match[str]) -> None:
+        quote = token["quote"]
+        if not quote:
+            if not self._quote:
+                self._depth += bool(token["open"]) - bool(token["close"])
+        elif not self._quote:
+            before = self._text[token.start() - 1 : token.start()]
+            if quote != "'" or not before.isalnum():  # not an apostrophe
+                self._quote = quote
+        elif quote.startswith(self._quote):
+            self._quote = ""
+
+    def _value_after(self, token: re.Match[str], end: int) -> _Value | None:
+        """Return the value of a name; `None` if there is none that must be hidden."""
+        text, name = self._text, token["name"]
+        after = _AFTER_NAME.match(text, token.end(), end)
+        assert after  # noqa: S101 - it matches nothing, too
+        value = _Value(token.end(), after.end(), after["separator"] == ",")
+        if name in _DATABASES and after["separator"] == ",":
+            before = text[max(0, token.start() - _NEAR) : token.start()]
+            is_tuple = before.rstrip(" '").endswith("{")
+            return value if is_tuple and not _ONE_VALUE.match(text, after.end(), end) else None
+        is_secret = (
+            is_sensitive(name)
+            and not self._is_in_path(token, after["separator"])
+            and (is_clearly_sensitive(name) or self._is_before_value(after))
+            and not is_harmless(name, text[after.end() : end])
+            and self._has_value(token, after, end)
+        )
+        return value if is_secret else None
+
+    def _is_in_path(self, token: re.Match[str], separator: str | None) -> bool:
+        text = self._text
+        return text.startswith("/", token.end()) or (
+            token.start() > self._content
+            and text[token.start() - 1] == "/"
+            and separator not in {"=", ":"}
+        )
+
+    def _is_before_value(self, after: re.Match[str]) -> bool:
+        """Tell whether the syntax says that a value follows: `key = x`, `-flag key x`."""
+        has_quote = "'" in after["closing"] or '"' in after["closing"]
+        return bool(after["separator"]) or has_quote or self._text.startswith("-", self._content)
+
+    def _has_value(self, token: re.Match[str], after: re.Match[str], end: int) -> bool:
+        """Tell whether there is a value, on this line or on the next."""
+        if after["separator"] or not _NOTHING.fullmatch(self._text, after.end(), end):
+            return True
+        is_alone = _MARKS.fullmatch(self._text, self._content, token.start()) is not None
+        return is_alone or not (self._prose or after["closing"])
