@@ -8,7 +8,7 @@ from member_entrypoint.release.flags import Word, words
 from member_entrypoint.release.masking_names import is_harmless, is_sensitive
 from member_entrypoint.release.masking_spans import MASK, Span, newlines
 
-_LAST_NAME = re.compile(r"([\w.-]+)[=:,]*$")
+_LAST_NAME = re.compile(r"([\w.-]+)[]\"'})=:,]*$")
 _LONGEST_NAME = 100  # characters
 
 

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
 _AFTER_NAME = re.compile(
     r"""(?P<closing>(?:\\?["'])*[\s\]})]*)(?P<separator>=>|:=|==|->|%3[dD]|[=:,>(|])?\s*"""
 )
-_KEY = re.compile(r"[^=:]{1,300}?[=:]\s*")
+_KEY = re.compile(r"[^=:,(){}\[\]]{1,300}[=:]\s*")
 _HEADER = re.compile(r"\[{1,2}([^\[\]=]{1,300})\]{1,2}\s*(?:[#;].*)?$")
 _NOTHING = re.compile(r"[\s=:,|>\\+\-]*")
 _MASKED = re.compile(rf"{_NOTHING.pattern}{re.escape(MASK)}\s*")
@@ -150,6 +150,7 @@ class Lines:
         self._depth = 0
         self._floor = 0  # the depth at which a secret of several lines ends
         self._in_private_key = False
+        self._ends_in_name = False
         self._indent: int | None = None  # of the line whose value is what is indented deeper
         self._in_sensitive_section = False
 
@@ -171,18 +172,22 @@ class Lines:
             yield Span(content, end)
             self._track(content, end)
             self._in_sensitive_section |= header is not None and is_sensitive(header[1])
-        elif header:
-            self._in_sensitive_section = is_sensitive(header[1])
-        elif self._in_sensitive_section:
+        elif self._in_sensitive_section and not header:
             yield from self._find_below_header(content, end, is_last=is_last)
         else:
-            yield from self._find_from(content, end, is_last=is_last)
+            if header:
+                self._in_sensitive_section = is_sensitive(header[1])
+            # The name of a section has no value on the next line.
+            yield from self._find_from(content, end, is_last=is_last or header is not None)
 
     def _belongs_to_earlier(self, content: int, end: int) -> bool:
-        if self.is_pending:
+        starts_with_sign = self._text[content] in "=:,>"
+        if self.is_pending or (self._ends_in_name and starts_with_sign):
             # Marks alone are no value: it is on a line after them.
             self.is_pending = _NOTHING.fullmatch(self._text, content, end) is not None
+            self._ends_in_name = False
             return True
+        self._ends_in_name = False
         if self._indent is not None and self._column <= self._indent:
             self._indent = None
         return self.is_open or self._indent is not None
@@ -199,21 +204,27 @@ class Lines:
 
     def _find_from(self, at: int, end: int, *, is_last: bool) -> Iterator[Span]:
         hidden = at
+        name = None
         for token in _TOKEN.finditer(self._text, at, end):
             if token["marker"] and self._in_private_key and "END" in token["marker"]:
                 yield Span(hidden, token.start())
                 self._in_private_key = False
-            elif self._begins_private_key(token):
-                hidden = token.end()
             elif self._in_private_key:
                 continue
+            elif self._begins_private_key(token):
+                hidden = token.end()
             elif not token["name"]:
                 self._track_token(token)
             elif value := self._value_after(token, end):
                 yield from self._hide(value, end, is_last=is_last)
                 return
+            else:
+                name = token
         if self._in_private_key and hidden < end:
             yield Span(hidden, end)
+        if name is not None and is_sensitive(name[0]):
+            after = _AFTER_NAME.match(self._text, name.end(), end)
+            self._ends_in_name = after is not None and after.end() == end
         self._quote, self._depth, self._floor = "", 0, 0
 
     def _begins_private_key(self, token: re.Match[str]) -> bool:

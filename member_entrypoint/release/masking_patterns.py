@@ -14,7 +14,7 @@ _LAST_WORD = re.compile(r"[\w.+-]+$")
 _NEAR = 20  # characters
 _ADDRESS_SCHEMES = {"acct", "jid", "mailto", "sip", "sips", "xmpp"}
 _TOKEN = re.compile(r"[\w.-]+")
-_WEB_TOKEN = "eyJ"  # `{"` in base64: so JSON Web Tokens begin
+_WEB_SIGN = "eyJ"  # `{"` in base64: so JSON Web Tokens begin
 _KNOWN_TOKEN = re.compile(
     r"(?:AKIA|ASIA)[A-Z0-9]{16}$|gh[a-z]_\w{20}|github_pat_|glpat-|xox[a-z]-|sk-\w{16}"
 )
@@ -29,7 +29,7 @@ def find(text: str, start: int, end: int) -> Iterator[Span]:
     for run in _RUN.finditer(text, start, end):
         yield from _in_addresses(run)
     for word in _TOKEN.finditer(text, start, end):
-        begin = word[0].find(_WEB_TOKEN)
+        begin = word[0].find(_WEB_SIGN)
         if (begin >= 0 and "." in word[0][begin:]) or _KNOWN_TOKEN.match(word[0]):
             yield Span(*word.span())
     for word in _LONG.finditer(text, start, end):

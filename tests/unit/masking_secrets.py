@@ -181,6 +181,8 @@ IN_OTHERS = [
     ("x.ini", "[database]\npwd=S3CRET", "pwd"),
     ("x.ini", "[secret]\nvalue: S3CRET", "value"),
     ("x.ini", "; password = S3CRET", "password"),
+    ("x.ini", '["password: S3CRET"]', "password"),
+    (OTHER, f"{PEM.partition('-----END')[0]}{PEM}\nport = 1", "BEGIN RSA PRIVATE KEY"),
     (OTHER, "machine h login u password S3CRET", "password"),
     (OTHER, "Authorization: Bearer S3CRET", "Authorization"),
     (OTHER, "password\nS3CRET", "password"),
