@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Iterable
 
-from member_entrypoint.release import masking_lines
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
+from member_entrypoint.release.masking_lines import hide_line
 from member_entrypoint.release.masking_names import is_sensitive
 from member_entrypoint.release.masking_spans import Span, replace
+from member_entrypoint.release.masking_text import SearchedText, lines_of
 
 LARGEST_SHOWN = 1024 * 1024
 """Characters of a file that are shown."""
@@ -50,10 +51,10 @@ def _find(text: str, name: str) -> Iterable[Span]:
         # A file like `cookie` has nothing else in it.
         return [
             span
-            for start, end in masking_lines.lines_of(text, 0, len(text))
-            for span in masking_lines.hide_line(text, start, end)
+            for start, end in lines_of(text, 0, len(text))
+            for span in hide_line(text, start, end)
         ]
-    return masking_lines.find(text) if spans is None else spans
+    return SearchedText(text).find() if spans is None else spans
 
 
 def show_files(folder: str) -> str:

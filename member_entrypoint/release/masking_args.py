@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from member_entrypoint.release import masking_lines
 from member_entrypoint.release.flags import Word, words
 from member_entrypoint.release.masking_names import is_harmless, is_sensitive
 from member_entrypoint.release.masking_spans import MASK, Span, newlines
+from member_entrypoint.release.masking_text import SearchedText
 
 _LAST_NAME = re.compile(r"([\w.-]+)[]\"'})=:,]*$")
 _LONGEST_NAME = 100  # characters
@@ -15,12 +15,16 @@ _LONGEST_NAME = 100  # characters
 def find(text: str) -> list[Span]:
     """Return the secrets of a file."""
     found = [*words(text)]
-    gaps = masking_lines.between(found, len(text))
-    return [*_find_in_words(text, found), *masking_lines.find_in_comments(text, "#", gaps)]
+    searched = SearchedText(text)
+    starts = [*(word.start for word in found), len(text)]
+    gaps = zip([0, *(word.end for word in found)], starts, strict=True)
+    commented = [(start, end) for start, end in gaps if text.find("#", start, end) >= 0]
+    return [*_find_in_words(searched, found), *searched.find_in_comments("#", commented)]
 
 
-def _find_in_words(text: str, found: Sequence[Word]) -> Iterator[Span]:
+def _find_in_words(searched: SearchedText, found: Sequence[Word]) -> Iterator[Span]:
     """Yield what stands after a sensitive name up to the next flag, and secrets inside of words."""
+    text = searched.text
     hide = after_name = False
     line_end = 0
     for number, word in enumerate(found):
@@ -32,7 +36,11 @@ def _find_in_words(text: str, found: Sequence[Word]) -> Iterator[Span]:
             yield Span(word.start, word.end, MASK + newlines(text, word.start, word.end))
             after_name = False
             continue
-        yield from _find_in_word(text, word)
+        after_name = False
+        yield from _find_in_word(searched, word)
+        has_quotes = len(word.text) < word.end - word.start
+        if not has_quotes and not searched.has_place(word.start, word.end):
+            continue
         name = _LAST_NAME.search(word.text[-_LONGEST_NAME:])
         following = found[number + 1].text if number + 1 < len(found) else ""
         hide = after_name = bool(
@@ -43,13 +51,13 @@ def _find_in_words(text: str, found: Sequence[Word]) -> Iterator[Span]:
             line_end = newline if newline >= 0 else len(text)
 
 
-def _find_in_word(text: str, word: Word) -> Iterator[Span]:
+def _find_in_word(searched: SearchedText, word: Word) -> Iterator[Span]:
     """Yield the secret inside of a word: from where it begins to the end, but for a quote."""
-    spans = sorted(masking_lines.find_in(text, word.start, word.end))
+    spans = sorted(searched.find_in(word.start, word.end))
     if spans and spans[0].start < word.end:
         start = spans[0].start
-        quote = _open_quote(text, word.start, start)
-        yield Span(start, word.end, MASK + quote + newlines(text, start, word.end))
+        quote = _open_quote(searched.text, word.start, start)
+        yield Span(start, word.end, MASK + quote + newlines(searched.text, start, word.end))
 
 
 def _open_quote(text: str, start: int, end: int) -> str:

@@ -1,12 +1,12 @@
 """Finds secrets in files of Erlang terms: app.config, mongooseim.cfg, ejabberd.cfg."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from member_entrypoint.release import masking_lines
 from member_entrypoint.release.masking_names import is_harmless, is_sensitive
 from member_entrypoint.release.masking_spans import Span, newlines
+from member_entrypoint.release.masking_text import SearchedText
 from member_entrypoint.terms import CLOSE, MAXIMUM_DEPTH, OPEN, Token, tokens
 
 _PAIRS = {"[": "]", "{": "}", "(": ")", "<<": ">>", "#{": "}"}
@@ -35,18 +35,29 @@ class _Group:
 
 def find(text: str) -> list[Span] | None:
     """Return the secrets of a file; `None` if it is not made of whole Erlang terms."""
-    found = list(tokens(text))
-    forms = _parse(found, len(text))
+    gaps: list[tuple[int, int]] = []
+    forms = _parse(_tokens(text, gaps), len(text))
     if forms is None:
         return None
+    searched = SearchedText(text)
     spans = []
     for form in forms:
-        spans += _merged(text, sorted(_find(text, form, hide=False)))
-    gaps = masking_lines.between(found, len(text))
-    return [*spans, *masking_lines.find_in_comments(text, "%", gaps)]
+        spans += _merged(text, sorted(_find(searched, form, hide=False)))
+    return [*spans, *searched.find_in_comments("%", gaps)]
 
 
-def _parse(found: Sequence[Token], length: int) -> list[_Group] | None:
+def _tokens(text: str, gaps: list[tuple[int, int]]) -> Iterator[Token]:
+    """Yield the tokens of a text; add to `gaps` where there are comments between them."""
+    at = 0
+    for token in tokens(text):
+        if text.find("%", at, token.start) >= 0:
+            gaps.append((at, token.start))
+        at = token.end
+        yield token
+    gaps.append((at, len(text)))
+
+
+def _parse(found: Iterable[Token], length: int) -> list[_Group] | None:
     """Return the terms that end with a dot, each as a group; `None` for anything else."""
     top = _Group("", 0, 0, length, length)
     forms, open_groups = [top], [top]
@@ -101,16 +112,16 @@ def _is_sign(node: Token | _Group) -> bool:
     )
 
 
-def _find(text: str, group: _Group, *, hide: bool) -> Iterator[Span]:
+def _find(searched: SearchedText, group: _Group, *, hide: bool) -> Iterator[Span]:
     """Yield the secrets inside brackets; all of it is one if `hide` is true."""
     elements = group.elements
     if hide:
         if group.opening == "<<":
             if group.inside < group.closing:
-                yield _mask(text, group.inside, group.closing, '"')
+                yield _mask(searched.text, group.inside, group.closing, '"')
             return
         name = _name(elements[0])
-        if name and len(elements) > 1 and is_harmless(name, _source(text, elements[1:])):
+        if name and len(elements) > 1 and is_harmless(name, _source(searched.text, elements[1:])):
             return
     database = _password_of_database(elements) if group.opening == "{" else len(elements)
     hide_rest = hide
@@ -118,40 +129,46 @@ def _find(text: str, group: _Group, *, hide: bool) -> Iterator[Span]:
         hide_rest |= number >= database
         split = next((at for at, node in enumerate(element) if _text(node) in _ASSIGNS), None)
         if split is not None:
-            yield from _find_in_pair(text, element[:split], element[split + 1 :], hide=hide_rest)
+            yield from _find_in_pair(
+                searched, element[:split], element[split + 1 :], hide=hide_rest
+            )
             continue
-        yield from _find_in_element(text, element, hide=hide_rest)
+        yield from _find_in_element(searched, element, hide=hide_rest)
         if not hide_rest and number + 1 < len(elements) and group.opening != "<<":
             name = _name(element) or _name_in_key(element, group)
             hide_rest = is_sensitive(name) and not is_harmless(
-                name, _source(text, elements[number + 1 :])
+                name, _source(searched.text, elements[number + 1 :])
             )
 
 
 def _find_in_pair(
-    text: str, left: list[Token | _Group], right: list[Token | _Group], *, hide: bool
+    searched: SearchedText, left: list[Token | _Group], right: list[Token | _Group], *, hide: bool
 ) -> Iterator[Span]:
     """Yield the secrets in an element of a map or a record."""
     # `:=` is two tokens.
     name = _name(left[:-1] if left and _text(left[-1]) == ":" else left)
-    is_secret = (hide or is_sensitive(name)) and not is_harmless(name, _source(text, [right]))
-    yield from _find_in_element(text, left, hide=hide and is_secret)
-    yield from _find_in_element(text, right, hide=is_secret)
+    is_secret = (hide or is_sensitive(name)) and not is_harmless(
+        name, _source(searched.text, [right])
+    )
+    yield from _find_in_element(searched, left, hide=hide and is_secret)
+    yield from _find_in_element(searched, right, hide=is_secret)
 
 
-def _find_in_element(text: str, element: list[Token | _Group], *, hide: bool) -> Iterator[Span]:
+def _find_in_element(
+    searched: SearchedText, element: list[Token | _Group], *, hide: bool
+) -> Iterator[Span]:
     for number, node in enumerate(element):
         if isinstance(node, _Group):
             is_call = number > 0 and is_sensitive(_name(element[number - 1 : number]))
-            yield from _find(text, node, hide=hide or is_call)
+            yield from _find(searched, node, hide=hide or is_call)
         elif not hide:
             if node.kind in {"string", "quoted"}:
-                yield from masking_lines.find_in(text, node.start + 1, node.end - 1)
+                yield from searched.find_in(node.start + 1, node.end - 1)
             # A string can be written in parts: "PWD=" "x".
             ending = _ENDING.search(node.text[-_LONGEST_NAME:-1])
             hide = node.kind == "string" and ending is not None and is_sensitive(ending[1])
         elif node.kind in _VALUES and node.text not in _SHOWN and not _is_sign(node):
-            yield _mask(text, node.start, node.end, '"' if node.kind == "string" else "'")
+            yield _mask(searched.text, node.start, node.end, '"' if node.kind == "string" else "'")
 
 
 def _mask(text: str, start: int, end: int, quote: str) -> Span:

@@ -6,10 +6,9 @@ are indented deeper.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from member_entrypoint.release import masking_patterns
 from member_entrypoint.release.masking_names import (
     is_clearly_sensitive,
     is_harmless,
@@ -18,7 +17,6 @@ from member_entrypoint.release.masking_names import (
 from member_entrypoint.release.masking_spans import MASK, Span
 
 _LEADER = re.compile(r"\s*+(?:(?:\#(?!\{)|%|;|//)++[ \t]*+)*+")
-_COMMENT = re.compile(r"\s*+(?:\#(?!\{)|%|;|//)")
 _TOKEN = re.compile(
     r"""(?P<marker>-{4,5}\ ?(?:BEGIN|END)\ [A-Z0-9 ]{1,60}-{4,5})
     | (?P<escaped>\\[\\"'])
@@ -48,73 +46,6 @@ class _Value(NamedTuple):
     name_end: int
     start: int
     in_tuple: bool = False
-
-
-def lines_of(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield where the lines of a part of `text` begin and end, without their newlines."""
-    while start <= end:
-        newline = text.find("\n", start, end)
-        newline = end if newline < 0 else newline
-        has_return = newline > start and text[newline - 1] == "\r"
-        yield start, newline - has_return
-        start = newline + 1
-
-
-def find(text: str) -> Iterator[Span]:
-    """Yield the secrets of a whole file."""
-    yield from masking_patterns.find(text, 0, len(text))
-    plain, comments = Lines(text, prose=False), Lines(text)
-    for start, end in lines_of(text, 0, len(text)):
-        if plain.is_open or not _COMMENT.match(text, start, end):
-            yield from plain.find(start, end)
-            if start < end:
-                comments = Lines(text)
-        elif plain.is_pending:
-            yield from hide_line(text, start, end)
-        else:
-            yield from comments.find(start, end)
-
-
-def find_in(text: str, start: int, end: int) -> Iterator[Span]:
-    """Yield the secrets in the contents of a string."""
-    yield from find_in_lines(text, [*lines_of(text, start, end)])
-
-
-def find_in_lines(text: str, bounds: Sequence[tuple[int, int]]) -> Iterator[Span]:
-    """Yield the secrets in lines that stand together, given by where they begin and end."""
-    if not bounds:
-        return
-    yield from masking_patterns.find(text, bounds[0][0], bounds[-1][1])
-    lines = Lines(text)
-    for number, (start, end) in enumerate(bounds, start=1):
-        yield from lines.find(start, end, is_last=number == len(bounds))
-
-
-class Placed(Protocol):
-    """A word or a token: what stands somewhere in a text."""
-
-    @property
-    def start(self) -> int: ...  # noqa: D102
-    @property
-    def end(self) -> int: ...  # noqa: D102
-
-
-def between(found: Iterable[Placed], length: int) -> Iterator[tuple[int, int]]:
-    """Yield where the gaps before, between and after words or tokens begin and end."""
-    at = 0
-    for word in found:
-        yield at, word.start
-        at = word.end
-    yield at, length
-
-
-def find_in_comments(text: str, sign: str, gaps: Iterable[tuple[int, int]]) -> Iterator[Span]:
-    """Yield the secrets in comments that begin with `sign`; those of one gap stand together."""
-    for start, end in gaps:
-        if text.find(sign, start, end) >= 0:
-            lines = lines_of(text, start, end)
-            comments = ((text.find(sign, line, stop), stop) for line, stop in lines)
-            yield from find_in_lines(text, [bounds for bounds in comments if bounds[0] >= 0])
 
 
 def hide_line(text: str, start: int, end: int) -> Iterator[Span]:
@@ -158,6 +89,17 @@ class Lines:
     def is_open(self) -> bool:
         """Tell whether the next line belongs to what an earlier one began."""
         return bool(self._quote or self._depth > self._floor or self._in_private_key)
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing of an earlier line matters to the next."""
+        return not (
+            self.is_pending
+            or self.is_open
+            or self._ends_in_name
+            or self._in_sensitive_section
+            or self._indent is not None
+        )
 
     def find(self, start: int, end: int, *, is_last: bool = False) -> Iterator[Span]:
         """Yield the secrets of the next line; `is_last` is true if no other comes after it."""

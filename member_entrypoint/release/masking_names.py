@@ -12,6 +12,11 @@ _PARTS = re.compile(
     "passw|passphrase|passcode|kennwort|secret|token|cookie|credential|authorization|bearer"
     "|(?:api|access|private)key|basicauth|proxyauth|userpass|cqerlauth|authplain|s2sshared"
 )
+# One of these is in every sensitive name, as it is or with separators between its letters.
+PARTS = (
+    *("auth", "bearer", "cookie", "cred", "hmac", "jwk", "kennwort", "key", "pass", "pin"),
+    *("psk", "psw", "pw", "salt", "secret", "shared", "sig", "token"),
+)
 # Words that also stand in other texts: they count where the syntax says that a value follows.
 _WORD_ENDS = re.compile("(?:key|keys|pass|pwd|psk|creds|salt|hmac|signature)$")
 _SHORT_WORDS = {"pw", "pin", "cred", "sig", "jwk", "psw"}

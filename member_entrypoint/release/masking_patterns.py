@@ -24,24 +24,24 @@ _SCHEME = re.compile(r"\b(?:(bearer)|basic)[ \t]{1,9}([^\s\"',;]{4,})", re.IGNOR
 _UID = re.compile(r"\buid[ \t]{0,9}=[ \t]{0,9}([^;\"'\s]{1,200})", re.IGNORECASE)
 
 
-def find(text: str, start: int, end: int) -> Iterator[Span]:
-    """Yield the secrets in lines of `text`."""
-    for run in _RUN.finditer(text, start, end):
+def find(text: str) -> Iterator[Span]:
+    """Yield the secrets that are in `text`."""
+    for run in _RUN.finditer(text):
         yield from _in_addresses(run)
-    for word in _TOKEN.finditer(text, start, end):
+    for word in _TOKEN.finditer(text):
         begin = word[0].find(_WEB_SIGN)
         if (begin >= 0 and "." in word[0][begin:]) or _KNOWN_TOKEN.match(word[0]):
             yield Span(*word.span())
-    for word in _LONG.finditer(text, start, end):
+    for word in _LONG.finditer(text):
         # Names and hashes of commits have no letters of both cases.
         if all(kind.search(word[0]) for kind in (_LOWER, _UPPER, _DIGIT)):
             yield Span(*word.span())
-    for match in _SCHEME.finditer(text, start, end):
+    for match in _SCHEME.finditer(text):
         if match[1] or not match[2].isalpha() or not match[2].islower():
             yield Span(*match.span(2))
-    for match in _UID.finditer(text, start, end):
+    for match in _UID.finditer(text):
         # Of a connection string, not of an LDAP name.
-        before = text[max(start, match.start() - _NEAR) : match.start()]
+        before = text[max(0, match.start() - _NEAR) : match.start()]
         if text.startswith(";", match.end()) or before.rstrip(" \t").endswith(";"):
             yield Span(*match.span(1))
 

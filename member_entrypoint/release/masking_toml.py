@@ -3,9 +3,9 @@
 import re
 from typing import Any, NamedTuple
 
-from member_entrypoint.release import masking_lines
 from member_entrypoint.release.masking_names import is_harmless, is_sensitive
 from member_entrypoint.release.masking_spans import MASK, Span, newlines, replace
+from member_entrypoint.release.masking_text import SearchedText
 
 _DEEPEST = 100  # tables, keys and arrays around a value; tomllib gets slow with many
 _BLANK = re.compile(r"[ \t]*+")
@@ -45,12 +45,14 @@ def find(text: str) -> list[Span] | None:
         reader.read()
     except _NotTomlError:
         return None
-    spans = _find_in_values(text, reader.values)
-    spans += masking_lines.find_in_comments(text, "#", reader.gaps)
+    searched = SearchedText(text)
+    spans = _find_in_values(searched, reader.values)
+    spans += searched.find_in_comments("#", reader.gaps)
     return spans if _is_masked(replace(text, spans)) else None
 
 
-def _find_in_values(text: str, values: list[_Value]) -> list[Span]:
+def _find_in_values(searched: SearchedText, values: list[_Value]) -> list[Span]:
+    text = searched.text
     spans: list[Span] = []
     masked_up_to = -1
     after_option = False
@@ -72,7 +74,7 @@ def _find_in_values(text: str, values: list[_Value]) -> list[Span]:
         if not is_secret:
             if source[0] in "\"'":
                 quotes = 3 if source[:3] in {'"""', "'''"} else 1
-                spans += masking_lines.find_in(text, value.start + quotes, value.end - quotes)
+                spans += searched.find_in(value.start + quotes, value.end - quotes)
         elif (
             value.is_item
             and masked_up_to >= 0
