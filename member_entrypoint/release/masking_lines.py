@@ -81,6 +81,7 @@ class Lines:
         self._depth = 0
         self._floor = 0  # the depth at which a secret of several lines ends
         self._in_private_key = False
+        self._shows_key_end = False  # as its begin is shown
         self._ends_in_name = False
         self._indent: int | None = None  # of the line whose value is what is indented deeper
         self._in_sensitive_section = False
@@ -108,7 +109,7 @@ class Lines:
             return
         self._content, self._column = content, content - start
         header = _HEADER.match(self._text, content, end)
-        if self._in_private_key:
+        if self._in_private_key and self._shows_key_end:
             yield from self._find_from(content, end, is_last=is_last)
         elif self._belongs_to_earlier(content, end):
             yield Span(content, end)
@@ -154,6 +155,7 @@ class Lines:
             elif self._in_private_key:
                 continue
             elif self._begins_private_key(token):
+                self._shows_key_end = True
                 hidden = token.end()
             elif not token["name"]:
                 self._track_token(token)
@@ -192,7 +194,11 @@ class Lines:
     def _track(self, at: int, end: int) -> None:
         """Take the quotes and brackets of what is hidden."""
         for token in _TOKEN.finditer(self._text, at, end):
-            if not self._begins_private_key(token):
+            if self._begins_private_key(token):
+                self._shows_key_end = False
+            elif token["marker"]:
+                self._in_private_key = False
+            else:
                 self._track_token(token)
         if not self.is_open:
             self._quote, self._depth, self._floor = "", 0, 0
