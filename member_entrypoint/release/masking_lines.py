@@ -7,6 +7,7 @@ are indented deeper.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from member_entrypoint.release.masking_names import (
@@ -36,6 +37,7 @@ _NOTHING = re.compile(r"[\s=:,|>\\+\-]*")
 _MASKED = re.compile(rf"{_NOTHING.pattern}{re.escape(MASK)}\s*")
 _MARKS = re.compile(r"\W*")
 _NEAR = 10  # characters
+_MOST_NESTED = 3
 _DATABASES = {"pgsql", "mysql", "mssql"}
 _ONE_VALUE = re.compile(r"""\s*"[^"]*"\s*\}""")
 
@@ -60,11 +62,47 @@ def _content(text: str, start: int, end: int) -> int:
     return leader.end() if leader else start
 
 
+@dataclass(slots=True)
+class _Open:
+    """What a line leaves open."""
+
+    pending: bool = False  # the value of a name is on the next line
+    quote: str = ""
+    depth: int = 0
+    floor: int = 0  # the depth at which a secret of several lines ends
+    private_key: bool = False
+    shows_key_end: bool = False  # as its beginning is shown
+    ends_in_name: bool = False
+    indent: int | None = None  # of the line whose value is what is indented deeper
+    sensitive_section: bool = False
+
+    @property
+    def is_inside(self) -> bool:
+        """Tell whether the next line is inside of quotes, brackets or a key."""
+        return bool(self.quote or self.depth > self.floor or self.private_key)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether nothing is open."""
+        return not (
+            self.pending
+            or self.is_inside
+            or self.ends_in_name
+            or self.sensitive_section
+            or self.indent is not None
+        )
+
+    def close_brackets(self) -> None:
+        """Forget quotes and brackets."""
+        self.quote, self.depth, self.floor = "", 0, 0
+
+
 class Lines:
     """Takes lines one after the other, and knows what the earlier ones left open.
 
     The line on which a secret of several lines begins ends in a mask. So the same text, masked
-    once more, stays as it is: what is after a mask is not looked for again.
+    once more, stays as it is: what is after a mask is not looked for again. What seems to be inside
+    of a secret may begin another that goes on after it, as quotes are misleading in broken files.
     """
 
     def __init__(self, text: str, *, prose: bool = True) -> None:
@@ -72,35 +110,27 @@ class Lines:
 
         In prose, a sensitive word at the end of a line is no name whose value is on the next.
         """
-        self.is_pending = False
         self._text = text
         self._prose = prose
         self._content = 0  # where the line that is looked at begins, after its leader
         self._column = 0
-        self._quote = ""
-        self._depth = 0
-        self._floor = 0  # the depth at which a secret of several lines ends
-        self._in_private_key = False
-        self._shows_key_end = False  # as its begin is shown
-        self._ends_in_name = False
-        self._indent: int | None = None  # of the line whose value is what is indented deeper
-        self._in_sensitive_section = False
+        self._open = _Open()
+        self._nested = [self._open]  # what is open, then what is open inside of that
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether the next line with a value in it is a secret."""
+        return any(item.pending for item in self._nested)
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the next line belongs to what an earlier one began."""
-        return bool(self._quote or self._depth > self._floor or self._in_private_key)
+        """Tell whether the next line is inside of what an earlier one began."""
+        return any(item.is_inside for item in self._nested)
 
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing of an earlier line matters to the next."""
-        return not (
-            self.is_pending
-            or self.is_open
-            or self._ends_in_name
-            or self._in_sensitive_section
-            or self._indent is not None
-        )
+        return all(item.is_nothing for item in self._nested)
 
     def find(self, start: int, end: int, *, is_last: bool = False) -> Iterator[Span]:
         """Yield the secrets of the next line; `is_last` is true if no other comes after it."""
@@ -108,32 +138,47 @@ class Lines:
         if content == end:
             return
         self._content, self._column = content, content - start
+        level = 0
+        while level < _MOST_NESTED:
+            self._open = self._nested[level]
+            if self._open.private_key and self._open.shows_key_end:
+                yield from self._find_from(content, end, is_last=is_last)
+                return
+            if self._belongs_to_earlier(content, end):
+                yield Span(content, end)
+                self._track(content, end)
+                level += 1
+                if level == len(self._nested):
+                    self._nested.append(_Open())
+            elif level + 1 < len(self._nested):
+                in_section = self._nested.pop(level).sensitive_section
+                self._nested[level].sensitive_section |= in_section
+            else:
+                yield from self._find_in_new(content, end, is_last=is_last)
+                return
+
+    def _find_in_new(self, content: int, end: int, *, is_last: bool) -> Iterator[Span]:
+        """Yield the secrets of a line that belongs to no earlier one."""
         header = _HEADER.match(self._text, content, end)
-        if self._in_private_key and self._shows_key_end:
-            yield from self._find_from(content, end, is_last=is_last)
-        elif self._belongs_to_earlier(content, end):
-            yield Span(content, end)
-            self._track(content, end)
-            self._in_sensitive_section |= header is not None and is_sensitive(header[1])
-        elif self._in_sensitive_section and not header:
+        if header:
+            self._open.sensitive_section = is_sensitive(header[1])
+        if self._open.sensitive_section and not header:
             yield from self._find_below_header(content, end, is_last=is_last)
         else:
-            if header:
-                self._in_sensitive_section = is_sensitive(header[1])
             # The name of a section has no value on the next line.
             yield from self._find_from(content, end, is_last=is_last or header is not None)
 
     def _belongs_to_earlier(self, content: int, end: int) -> bool:
         starts_with_sign = self._text[content] in "=:,>"
-        if self.is_pending or (self._ends_in_name and starts_with_sign):
+        if self._open.pending or (self._open.ends_in_name and starts_with_sign):
             # Marks alone are no value: it is on a line after them.
-            self.is_pending = _NOTHING.fullmatch(self._text, content, end) is not None
-            self._ends_in_name = False
+            self._open.pending = _NOTHING.fullmatch(self._text, content, end) is not None
+            self._open.ends_in_name = False
             return True
-        self._ends_in_name = False
-        if self._indent is not None and self._column <= self._indent:
-            self._indent = None
-        return self.is_open or self._indent is not None
+        self._open.ends_in_name = False
+        if self._open.indent is not None and self._column <= self._open.indent:
+            self._open.indent = None
+        return self._open.is_inside or self._open.indent is not None
 
     def _find_below_header(self, content: int, end: int, *, is_last: bool) -> Iterator[Span]:
         """Yield the secrets of a line of a section like `[secret]`."""
@@ -149,13 +194,13 @@ class Lines:
         hidden = at
         name = None
         for token in _TOKEN.finditer(self._text, at, end):
-            if token["marker"] and self._in_private_key and "END" in token["marker"]:
+            if token["marker"] and self._open.private_key and "END" in token["marker"]:
                 yield Span(hidden, token.start())
-                self._in_private_key = False
-            elif self._in_private_key:
+                self._open.private_key = False
+            elif self._open.private_key:
                 continue
             elif self._begins_private_key(token):
-                self._shows_key_end = True
+                self._open.shows_key_end = True
                 hidden = token.end()
             elif not token["name"]:
                 self._track_token(token)
@@ -164,30 +209,30 @@ class Lines:
                 return
             else:
                 name = token
-        if self._in_private_key and hidden < end:
+        if self._open.private_key and hidden < end:
             yield Span(hidden, end)
         if name is not None and is_sensitive(name[0]):
             after = _AFTER_NAME.match(self._text, name.end(), end)
-            self._ends_in_name = after is not None and after.end() == end
-        self._quote, self._depth, self._floor = "", 0, 0
+            self._open.ends_in_name = after is not None and after.end() == end
+        self._open.close_brackets()
 
     def _begins_private_key(self, token: re.Match[str]) -> bool:
         marker = token["marker"] or ""
         begins = "BEGIN" in marker and "PRIVATE KEY" in marker
-        self._in_private_key |= begins
+        self._open.private_key |= begins
         return begins
 
     def _hide(self, value: _Value, end: int, *, is_last: bool) -> Iterator[Span]:
         """Yield the value up to the end of its line, and see whether it ends there."""
         if _MASKED.fullmatch(self._text, value.start, end):
-            self._quote, self._depth, self._floor = "", 0, 0
+            self._open.close_brackets()
             return
-        self._floor = self._depth - (value.in_tuple and self._depth > 0)
+        self._open.floor = self._open.depth - (value.in_tuple and self._open.depth > 0)
         if not _NOTHING.fullmatch(self._text, value.start, end):
             yield Span(value.start, end)
         elif not is_last:
-            self.is_pending = True
-            self._indent = self._column
+            self._open.pending = True
+            self._open.indent = self._column
             yield Span(end, end, MASK if self._text[end - 1].isspace() else f" {MASK}")
         self._track(value.name_end, end)
 
@@ -195,25 +240,25 @@ class Lines:
         """Take the quotes and brackets of what is hidden."""
         for token in _TOKEN.finditer(self._text, at, end):
             if self._begins_private_key(token):
-                self._shows_key_end = False
-            elif token["marker"]:
-                self._in_private_key = False
+                self._open.shows_key_end = False
+            elif "END" in (token["marker"] or ""):
+                self._open.private_key = False
             else:
                 self._track_token(token)
-        if not self.is_open:
-            self._quote, self._depth, self._floor = "", 0, 0
+        if not self._open.is_inside:
+            self._open.close_brackets()
 
     def _track_token(self, token: re.Match[str]) -> None:
         quote = token["quote"]
         if not quote:
-            if not self._quote:
-                self._depth += bool(token["open"]) - bool(token["close"])
-        elif not self._quote:
+            if not self._open.quote:
+                self._open.depth += bool(token["open"]) - bool(token["close"])
+        elif not self._open.quote:
             before = self._text[token.start() - 1 : token.start()]
             if quote != "'" or not before.isalnum():  # not an apostrophe
-                self._quote = quote
-        elif quote.startswith(self._quote):
-            self._quote = ""
+                self._open.quote = quote
+        elif quote.startswith(self._open.quote):
+            self._open.quote = ""
 
     def _value_after(self, token: re.Match[str], end: int) -> _Value | None:
         """Return the value of a name; `None` if there is none that must be hidden."""
