@@ -75,7 +75,7 @@ IN_TOML = [
     (r'json = "{\"password\": \"S3CRET\"}"', "password"),
     ('json = \'{"user": "u", "password": "S3CRET"}\'', "password"),
     ('text = """\n  password: S3CRET\n  x"""', "password"),
-    ("pin = 5453", "pin"),
+    ('pin = "S3CRET"', "pin"),
     # files that are no TOML
     ("password = S3CRET S3CRET", "password"),
     ('broken\npassword = "S3CRET"', "password"),

@@ -8,6 +8,8 @@ from masking_secrets import SECRETS
 from masking_visible import VISIBLE
 
 from member_entrypoint.release.masking import mask
+from member_entrypoint.release.masking_names import is_sensitive
+from member_entrypoint.release.masking_text import SearchedText
 
 FILES = ["mongooseim.toml", "mongooseim.cfg", "app.config", "vm.args", "x.conf", "x.yaml"]
 NAMES = ["password", "DB_PASSWORD", "clientSecret", "api-key", "auth_token", "cookie", "x_PassWd"]
@@ -192,6 +194,23 @@ def test_masking_once_more_changes_nothing(parts: list[str], file: str, between:
     shown = mask(text, file)
     assert shown == mask(shown, file)
     assert text.count("\n") == shown.count("\n")
+
+
+@given(
+    st.sampled_from(SECRETS),
+    st.lists(st.sampled_from(["", "_", "-", ".", "__"]), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_each_sensitive_name_is_a_place_to_look_at(
+    secret: tuple[str, str, str], separators: list[str], upper: bool
+) -> None:
+    """Also one with separators between its letters: no line with one is passed over."""
+    name = "".join(
+        char + separators[number % len(separators)] for number, char in enumerate(secret[2])
+    )
+    name = name.upper() if upper else name
+    is_name = all(char.isalnum() or char in "_-." for char in name)
+    assert SearchedText(name).has_place(0, len(name)) or not (is_name and is_sensitive(name))
 
 
 def assert_hidden(text: str, file: str, secret: str) -> None:
