@@ -18,6 +18,7 @@ _DATABASES = {"pgsql", "mysql", "mssql"}
 _DATABASE_VALUES = 5  # {pgsql, Host, Database, User, Password}; a port makes one more
 _BETWEEN = re.compile(r"[\s,|]*")
 _SHOWN = {"true", "false", "undefined"}
+_SIGNS = set("+-/:")
 _VALUES = {"string", "quoted", "char", "word"}
 
 
@@ -107,8 +108,7 @@ def _may_follow(node: Token | _Group, group: _Group) -> bool:
 
 def _is_sign(node: Token | _Group) -> bool:
     return isinstance(node, Token) and (
-        node.kind in {"mark", "other"}
-        or (node.kind == "word" and not any(map(str.isalnum, node.text)))
+        node.kind in {"mark", "other"} or (node.kind == "word" and _SIGNS.issuperset(node.text))
     )
 
 

@@ -42,7 +42,7 @@ def test_a_masked_file_masked_once_more_stays_as_it_is(file: str, text: str) -> 
         ("x.toml", 'a = {password = "S3CRET", b = 1}', 'a = {password = "***", b = 1}'),
         ("x.toml", 'keys = [\n "S3",\n "S3"]\nx = 1', 'keys = [\n "***"\n]\nx = 1'),
         ("x.toml", 'secret = """\nS3\n"""\nx = 1', 'secret = """***\n\n"""\nx = 1'),
-        ("x.toml", r'"pass\u0077ord" = "S3" # x', r'"pass\u0077ord" = "***" # x'),
+        ("x.toml", r'"p\u0061ssword" = "S3" # x', r'"p\u0061ssword" = "***" # x'),
         ("x.toml", "secret = 5453\nsecret_used = true", 'secret = "***"\nsecret_used = true'),
         ("x.toml", '#  token = "S3"\n#  x = 1', "#  token = ***\n#  x = 1"),
         ("x.toml", '# token =\n#   "S3"\n# x = 1', "# token = ***\n#   ***\n# x = 1"),

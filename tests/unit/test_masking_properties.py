@@ -16,7 +16,7 @@ FILES = ["mongooseim.toml", "mongooseim.cfg", "app.config", "vm.args", "x.conf",
 NAMES = ["password", "DB_PASSWORD", "clientSecret", "api-key", "auth_token", "cookie", "x_PassWd"]
 KNOWN_BY_STRUCTURE = (
     "-coo",
-    r"pass\u0077ord",
+    r"p\u0061ssword",
     "-set\\cookie",
     "shared",
     "- name: ",
