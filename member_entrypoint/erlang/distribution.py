@@ -58,7 +58,7 @@ DOWN = Atom("DOWN")
 # A node keeps each name that it was ever connected with, an atom, for as long as it lives: those
 # of a process that connects again and again are few.
 _TOKEN = secrets.token_hex(3)
-_NUMBERS = cycle(range(64))  # written with two digits: all names are of one length
+_NUMBERS = cycle(range(10, 74))  # of two digits each: all names are of one length
 PASS_THROUGH = b"p"
 TICK = b"\0\0\0\0"
 CHUNK = 65536
@@ -102,7 +102,7 @@ class Connection:
         `OtherNodeError`, `NoAnswerError` where the time is over, else `DistributionError`.
         """
         self._deadline = time.monotonic() + timeout
-        self._name = f"entrypoint-{os.getpid()}-{_TOKEN}-{next(_NUMBERS):02}@{own_host}"
+        self._name = f"entrypoint-{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}@{own_host}"
         self._calls = 0
         self._waiting: deque[Any] = deque()
         self._received = bytearray()
