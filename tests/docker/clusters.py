@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from docker_cli import DockerError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,10 +78,18 @@ def assert_one_cluster(members: Sequence[Container], value: str = "", timeout: f
     nodes = frozenset(node_of(member) for member in members)
     expected = dict.fromkeys(nodes, View(nodes, nodes, value))
 
-    def seen() -> bool:
-        return views(members) == expected
+    last: dict[str, View] = {}
 
-    members[0].wait_for(seen, timeout, what=f"one cluster of {sorted(nodes)} with {value!r}")
+    def seen() -> bool:
+        last.clear()
+        last.update(views(members))
+        return last == expected
+
+    what = f"one cluster of {sorted(nodes)} with {value!r}"
+    try:
+        members[0].wait_for(seen, timeout, what=what)
+    except DockerError as error:
+        raise AssertionError(f"{what}; last seen: {last}") from error
 
 
 def start_three(cluster: Cluster, value: str, *volumes: str) -> list[Container]:
