@@ -28,8 +28,9 @@ from member_entrypoint.pid1.helpers import (
 )
 from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Supervisor
 from member_entrypoint.places import Places
-from member_entrypoint.release import rendering, sources
+from member_entrypoint.release import given_etc, rendering, server_root, sources
 from member_entrypoint.release.active import OF_THE_IMAGE
+from member_entrypoint.release.rendering import Rendered
 
 SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
 LEAVE = ["leave"]
@@ -81,7 +82,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
     """Run the server; start it again after a failure that a restart fixes."""
     chosen = settings.read(environment)
     try:
-        this, files = prepare(supervisor, environment, chosen, with_role=True)
+        this, rendered = prepare(supervisor, environment, chosen, with_role=True)
         deadline = time.monotonic() + chosen.join_timeout
         restarts = 0
         while True:
@@ -101,7 +102,8 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                     ) from None
                 this.log.info("starting MongooseIM anew, to join from there", node=this.node)
             begin_notes(chosen)
-            rendering.write(this.release, this.places, files)
+            for warning in rendering.write(this.release, this.places, rendered):
+                this.log.warning(warning)
     except EntrypointError:
         supervisor.end_all(time.monotonic())
         raise
@@ -134,6 +136,7 @@ def live(
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
         run_helper(supervisor, bootstrap, environment, grace=chosen.stop_timeout)
+        rendering.note(this.release)
     if supervisor.is_asked_for(STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)
@@ -155,11 +158,11 @@ def prepare(
     chosen: settings.Settings,
     *,
     with_role: bool,
-) -> tuple[Member, dict[str, bytes]]:
+) -> tuple[Member, Rendered]:
     """Derive who this node is; write the configuration that its release will read.
 
     Root reads the sources, and drops root before it writes; `environment` is then that of the other
-    user. Returns the member and the content of these files, by name.
+    user. Returns the member and what was written for its server.
     """
 
     def full_name(host: str, places: Places) -> str | None:
@@ -173,17 +176,22 @@ def prepare(
     this = member.describe(environment, full_name, with_role=with_role)
     if with_role:
         refuse_data_of_another_node(this)
-    files = rendering.render(this.release, this.places, this.settings, this.node)
+    warnings = server_root.bring_up_to_date(this.release.root)
+    warnings += given_etc.changes(this.release, places)
+    rendered = rendering.render(this.release, this.places, this.settings, this.node)
     if sources.exists(places.member, "hosts"):
         from member_entrypoint.network import hosts_file
 
         hosts_file.add_hosts(places)
+    given_etc.show(this.release, places, rendered.files)
     drop_root(supervisor, environment, places)
     if with_role:
         begin_notes(this.settings)
         users.check_data_writable(places, this.node)
-    rendering.write(this.release, places, files)
-    return this, files
+    warnings += rendering.write(this.release, places, rendered)
+    for warning in warnings:
+        this.log.warning(warning)
+    return this, rendered
 
 
 def drop_root(

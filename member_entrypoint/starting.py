@@ -98,7 +98,7 @@ def settle(member: Member, deadline: float) -> None:
     if member.settings.print_config_files_on_start:
         from member_entrypoint.release import masking
 
-        sys.stdout.write(masking.show_files(member.release.etc))
+        sys.stdout.write(masking.show_files(member.release.etc, member.release.given_etc))
         sys.stdout.flush()
     if has_data or plan is Plan.JOIN:
         # Imported now, while there is nothing to do but to wait.

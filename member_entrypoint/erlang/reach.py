@@ -36,7 +36,7 @@ def flags_of(release: Release, settings: Settings) -> flags.Flags:
         "ERL_ZFLAGS": settings.erl_zflags,
     }
     names = ("vm.args", "vm.dist.args")
-    return flags.read(release.etc, names, environment, current=release.root)
+    return flags.read(release.etc, names, environment, current=release.server)
 
 
 def reach(given: flags.Flags, settings: Settings) -> Reach:

@@ -39,7 +39,7 @@ def opened(root: str, path: str, owners: set[int] | None = None) -> Iterator[int
                 folder = _step(folder, name, path)
                 continue
             links += 1
-            if links > MOST_LINKS or not _only_root_can_write(folder):
+            if links > MOST_LINKS or not only_root_can_write(folder):
                 raise ConfigurationError(_refusal(path, f"{name!r} in it is a link"))
             if target.startswith("/"):
                 os.close(folder)
@@ -77,7 +77,8 @@ def _step(folder: int, name: str, path: str) -> int:
     return inside
 
 
-def _only_root_can_write(folder: int) -> bool:
+def only_root_can_write(folder: int) -> bool:
+    """Tell whether nobody but root can change what is in a folder, open as a descriptor."""
     found = os.fstat(folder)
     return found.st_uid == 0 and not found.st_mode & OTHERS_MAY_WRITE
 
@@ -193,6 +194,22 @@ def _change_one(name: str, folder: int, mount: str, uid: int, gid: int) -> None:
             os.chown(f"/proc/self/fd/{handle}", uid, gid)
     except OSError:
         return
+    finally:
+        os.close(handle)
+
+
+def is_mounted(path: str, folder: str) -> bool:
+    """Tell whether `path` is in another mount than `folder`; False if that cannot be known."""
+    try:
+        return _mount_at(path) != _mount_at(folder)
+    except OSError:
+        return False
+
+
+def _mount_at(path: str) -> str:
+    handle = os.open(path, HANDLE)
+    try:
+        return _mount_of(handle)
     finally:
         os.close(handle)
 

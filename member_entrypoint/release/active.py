@@ -1,12 +1,20 @@
-"""What is installed, where, and how is it called? A MongooseIM release on the disk."""
+"""What is installed, where, and how is it called? A MongooseIM release on the disk.
+
+The release is as it came, with what operators put into it; the server runs from the folder
+`.server` in it, which is ours: `server_root`.
+"""
 
 import os
+import re
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 
+SERVER = ".server"
 PRISTINE = "etc.pristine"
+PROGRAMS = ("bin/mongooseim", "bin/mongooseimctl")
 OF_THE_IMAGE = "mongooseim-image"
+_VERSION = re.compile(r"[\w.+~-]+")
 
 
 class Release(NamedTuple):
@@ -17,39 +25,49 @@ class Release(NamedTuple):
     version: str
 
     @property
+    def server(self) -> str:
+        """The folder that the server runs from."""
+        return os.path.join(self.root, SERVER)
+
+    @property
     def start_script(self) -> str:
         """`bin/mongooseim`, which becomes the VM."""
-        return os.path.join(self.root, "bin/mongooseim")
+        return os.path.join(self.server, "bin/mongooseim")
 
     @property
     def control_script(self) -> str:
         """`bin/mongooseimctl`, which boots a VM of its own for each call."""
-        return os.path.join(self.root, "bin/mongooseimctl")
+        return os.path.join(self.server, "bin/mongooseimctl")
 
     @property
     def erl(self) -> str:
         """The release's own `erl`."""
-        return os.path.join(self.root, f"erts-{self.erts}", "bin/erl")
+        return os.path.join(self.server, f"erts-{self.erts}", "bin/erl")
 
     @property
     def etc(self) -> str:
         """The configuration that the server reads, rendered at each start."""
+        return os.path.join(self.server, "etc")
+
+    @property
+    def given_etc(self) -> str:
+        """The configuration as operators see it: the release's, and what they put there."""
         return os.path.join(self.root, "etc")
 
     @property
     def pristine(self) -> str:
         """The configuration as the release came with it."""
-        return os.path.join(self.root, PRISTINE)
+        return os.path.join(self.server, PRISTINE)
 
     @property
     def status_file(self) -> str:
         """`starting`, `started` or `stopped`, written by the server."""
-        return os.path.join(self.root, "var/status")
+        return os.path.join(self.server, "var/status")
 
     @property
     def pid_file(self) -> str:
         """The VM's pid, written by the server."""
-        return os.path.join(self.root, "var/pid")
+        return os.path.join(self.server, "var/pid")
 
     def status(self) -> str:
         """Return what the status file says; empty if there is none."""
@@ -75,16 +93,17 @@ def find(root: str) -> Release:
             "build the image from a release tarball (member/mongooseim.tar.gz), or mount one as "
             "/member/mongooseim.tar.gz"
         ) from None
-    if len(words) != 2:  # noqa: PLR2004
+    if len(words) != 2 or not all(map(_VERSION.fullmatch, words)):  # noqa: PLR2004
         raise ConfigurationError(
             f"{data} should say ERTS_VERSION RELEASE_VERSION, but says {' '.join(words)!r}; "
             "the release is damaged, build the image anew"
         )
     release = Release(root, *words)
-    for program in (release.start_script, release.control_script, release.erl):
-        if not os.access(program, os.X_OK):
+    for program in (*PROGRAMS, f"erts-{release.erts}/bin/erl"):
+        path = os.path.join(root, program)
+        if not os.access(path, os.X_OK):
             raise ConfigurationError(
-                f"the release at {root} has no program {program}; "
+                f"the release at {root} has no program {path}; "
                 "the release is damaged, build the image anew"
             )
     return release

@@ -42,3 +42,9 @@ elif [ ! -w "${HOME:-/}" ]; then
     # Erlang may keep a cookie there.
     export HOME=/run/mongooseim
 fi
+# The server runs from a folder of its own in the release, with a copy of this program.
+as_member_bin=$(cd "${0%/*}" 2> /dev/null && pwd -P)
+if [ -x "${as_member_bin%/bin}/.server/bin/${0##*/}" ]; then
+    exec "${as_member_bin%/bin}/.server/bin/${0##*/}" "$@"
+fi
+unset as_member_bin

@@ -30,7 +30,10 @@ def cets(
     documentation, "Internal Databases".
     """
     name = "mongooseim.toml"
-    ours = os.path.join(release.etc, name) if rendered else sources.source(release, places, name)
+    if rendered:
+        ours = os.path.join(release.etc, name)
+    else:
+        ours = sources.find(release, places).files.get(name, "")
     path = settings.ejabberd_config_path or ours
     if (settings.mongooseim_config_format or "toml") != "toml" or not os.path.isfile(path):
         return None
@@ -47,4 +50,4 @@ def cets(
         return None
     options = databases["cets"]
     listed = options.get("node_list_file", "") if options.get("backend") == "file" else ""
-    return Cets("mnesia" not in databases, os.path.join(release.root, listed) if listed else "")
+    return Cets("mnesia" not in databases, os.path.join(release.server, listed) if listed else "")

@@ -57,13 +57,27 @@ def _find(text: str, name: str) -> Iterable[Span]:
     return SearchedText(text).find() if spans is None else spans
 
 
-def show_files(folder: str) -> str:
+def show_files(folder: str, given: str) -> str:
     """Return all files of a folder for the log, each under its path, without secrets.
 
-    Of a large file the first lines are shown. Of what cannot be read as text only that is said.
+    That is its path in the folder `given`, where operators look, if it is the same there. Of a
+    large file the first lines are shown. Of what cannot be read as text only that is said.
     """
-    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
-    return "".join(f"==> {path} <==\n{_shown(path)}" for path in paths)
+    shown = ""
+    for name in sorted(os.listdir(folder)):
+        path, there = os.path.join(folder, name), os.path.join(given, name)
+        shown += f"==> {there if _same(path, there) else path} <==\n{_shown(path)}"
+    return shown
+
+
+def _same(one: str, other: str) -> bool:
+    if not (os.path.isfile(one) and os.path.isfile(other)):
+        return False
+    try:
+        with open(one, "rb") as first, open(other, "rb") as second:
+            return first.read() == second.read()
+    except OSError:
+        return False
 
 
 def _shown(path: str) -> str:

@@ -6,10 +6,12 @@ the container's.
 
 import contextlib
 import os
-from collections.abc import Mapping
+import shutil
+from typing import NamedTuple
 
-from member_entrypoint.files import users
-from member_entrypoint.files.whole import write_whole
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files import folders, record, users
+from member_entrypoint.files.whole import UNFINISHED, write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release import sources
 from member_entrypoint.release.active import Release
@@ -19,42 +21,129 @@ from member_entrypoint.release.sources import unusable_error
 from member_entrypoint.release.vm_args import vm_args
 from member_entrypoint.settings import Settings
 
+WRITTEN = ".written"  # the record of what we wrote, beside the server's `etc`
+EDITED = ".edited"  # the folder for what others wrote there
 
-def render(release: Release, places: Places, settings: Settings, node: str) -> dict[str, bytes]:
-    """Return all configuration files of `release` for `node`, by name; nothing is written.
+
+class Rendered(NamedTuple):
+    """All that the server's `etc` shall have: the content of files, and links, by name."""
+
+    files: dict[str, bytes]
+    links: dict[str, str]
+
+
+def render(release: Release, places: Places, settings: Settings, node: str) -> Rendered:
+    """Return the configuration of `release` for `node`; nothing is written.
 
     The same input gives the same files, however often. Raises `ConfigurationError` naming file and
     reason where one cannot be read.
     """
+    found = sources.find(release, places)
     files = {}
-    for name in sources.names(release.pristine, places.member):
-        source = sources.source(release, places, name)
+    for name, source in sorted(found.files.items()):
         if name == "vm.args":
             text = sources.read_text(source, places)
             content = vm_args(text, settings.node_type, node, settings.cluster_cookie).encode()
         elif name == "app.config":
             text = sources.read_text(source, places)
             content = app_config(text, places.mnesia(node), places.log_now).encode()
-        else:
+        elif name in sources.CONFIGURATIONS:
             content = sources.read(source, places).removeprefix(BYTE_ORDER_MARK.encode())
+        else:
+            content = sources.read(source, places)
         files[name] = content
-    return files
+    return Rendered(files, found.links)
 
 
-def write(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
-    """Write `files` into the run-time `etc`, and make the folders that the server needs.
+def write(release: Release, places: Places, rendered: Rendered) -> list[str]:
+    """Write what is `rendered` into the server's `etc`; make the folders that the server needs.
 
-    Nothing is left of an earlier life. Raises `ConfigurationError`.
+    Nothing is left there of an earlier life; what was edited there since is kept beside it, and a
+    warning is returned for it. Raises `ConfigurationError`.
     """
     for folder in (places.data, os.path.join(places.run, "var/lock/ctl"), release.etc):
         _make_folder(os.path.realpath(folder))
     _choose_log_folder(places)
     for stale in (release.status_file, release.pid_file):
         _remove(stale)
-    for name, content in files.items():
-        _write(os.path.join(release.etc, name), content)
-    for name in set(os.listdir(release.etc)).difference(files):
-        _remove(os.path.join(release.etc, name))
+    etc = os.path.realpath(release.etc)
+    _refuse_mounts(etc, places)
+    warnings = [_keep(path, places) for path in _edited(etc, rendered)]
+    for name, content in rendered.files.items():
+        _write(os.path.join(etc, name), content)
+    for name in set(os.listdir(etc)).difference(rendered.files):
+        _remove(os.path.join(etc, name))
+    for name, target in rendered.links.items():
+        os.symlink(target, os.path.join(etc, name))
+    note(release)
+    return warnings
+
+
+def note(release: Release) -> None:
+    """Note what is in the server's `etc`, to know at the next start what was edited since.
+
+    To be called when it was written, and when bootstrap scripts have written into it. Raises
+    `ConfigurationError`.
+    """
+    etc = os.path.realpath(release.etc)
+    try:
+        marks = {name: {mark} for name, mark in _fingerprints(etc).items()}
+        record.write(etc + WRITTEN, marks)
+    except OSError as error:
+        raise unusable_error(etc + WRITTEN, "written", error) from None
+
+
+def _fingerprints(etc: str) -> dict[str, str]:
+    marks = {}
+    for entry in os.scandir(etc):
+        if entry.is_file(follow_symlinks=False):
+            with open(entry.path, "rb") as file:
+                marks[entry.name] = record.fingerprint(file.read())
+    return marks
+
+
+def _edited(etc: str, rendered: Rendered) -> list[str]:
+    """Return the paths of all that is in `etc`, and neither from us nor what we shall write."""
+    written = record.read(etc + WRITTEN)
+    if written is None:
+        return []
+    marks = _fingerprints(etc)
+    paths = []
+    for entry in os.scandir(etc):
+        mark = marks.get(entry.name, "")
+        known = set(written.get(entry.name, ()))
+        if entry.name in rendered.files:
+            known.add(record.fingerprint(rendered.files[entry.name]))
+        if not entry.is_symlink() and not entry.name.endswith(UNFINISHED) and mark not in known:
+            paths.append(entry.path)
+    return sorted(paths)
+
+
+def _keep(path: str, places: Places) -> str:
+    """Move what was edited out of the server's `etc`; return the warning that says so."""
+    folder, name = os.path.split(path)
+    kept = os.path.join(folder + EDITED, name)
+    try:
+        os.makedirs(folder + EDITED, mode=0o700, exist_ok=True)
+        if os.path.isdir(kept) and not os.path.islink(kept):
+            shutil.rmtree(kept)
+        os.rename(path, kept)
+    except OSError as error:
+        raise unusable_error(kept, "written", error) from None
+    return (
+        f"{path} was edited, and is written anew at each start: what it was is {kept} now; to have "
+        f"it count, put it into {places.member}"
+    )
+
+
+def _refuse_mounts(etc: str, places: Places) -> None:
+    """Refuse to write where somebody has mounted something."""
+    for path in (etc, *(entry.path for entry in os.scandir(etc))):
+        if folders.is_mounted(path, places.run):
+            raise ConfigurationError(
+                f"{path} is a mount, and the files there are written anew at each start; mount it "
+                f"in {places.member}, or in {os.path.join(places.release, 'etc')}"
+            )
 
 
 def _choose_log_folder(places: Places) -> None:

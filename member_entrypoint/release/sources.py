@@ -1,11 +1,16 @@
-"""Where each configuration file comes from: the operator's in `/member`, else the release's own."""
+"""Where each configuration file comes from: `/member`, the operator's part of `etc`, the release.
+
+The first of these that has a file counts. None of them is ever changed.
+"""
 
 import os
 import stat
+from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
 from member_entrypoint.places import Places
+from member_entrypoint.release import given_etc
 from member_entrypoint.release.active import Release
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
 
@@ -18,24 +23,65 @@ TAKEN_FROM_MEMBER = (
 )
 OLD_CONFIGURATION = "ejabberd.cfg"  # the server's configuration before MongooseIM 3.2
 SERVER_CONFIGURATIONS = ("mongooseim.toml", "mongooseim.cfg", OLD_CONFIGURATION)
+CONFIGURATIONS = {*TAKEN_FROM_MEMBER, OLD_CONFIGURATION}
+LARGEST_COPIED = 1 << 20  # bytes of a file of the operator's that is no configuration
 
 
-def names(pristine: str, member: str) -> list[str]:
-    """Return the names of all configuration files, of the release's and of the operator's.
+class Sources(NamedTuple):
+    """What the server's `etc` is made from, by name.
 
-    Raises `ConfigurationError`, also for a thing in `member` that has such a name and is no file.
+    `files` are paths of files that are rendered or copied, `links` are paths that the server sees
+    as they are: folders, and files that are too large or not for us to read.
     """
-    found = _names_of_release(pristine)
-    return sorted(found | {name for name in _taken(found) if exists(member, name)})
+
+    files: dict[str, str]
+    links: dict[str, str]
 
 
-def _names_of_release(pristine: str) -> set[str]:
+def find(release: Release, places: Places) -> Sources:
+    """Return where each file of the server's configuration comes from.
+
+    Raises `ConfigurationError`, also for a thing that has the name of a configuration file and is
+    none.
+    """
+    of_release = _names_of_release(release)
+    files = {name: os.path.join(release.pristine, name) for name in of_release}
+    links: dict[str, str] = {}
+    for where, name in given_etc.found(release, places):
+        path = os.path.join(where.given_etc, name)
+        is_file = name in of_release or name in CONFIGURATIONS
+        if is_file and not exists(where.given_etc, name):
+            continue
+        here, there = (files, links) if is_file or _can_be_copied(path, places) else (links, files)
+        here[name] = path
+        there.pop(name, None)
+    for name in _taken(of_release):
+        if exists(places.member, name):
+            files[name] = os.path.join(places.member, name)
+    return Sources(files, links)
+
+
+def _can_be_copied(path: str, places: Places) -> bool:
     try:
-        return {entry.name for entry in os.scandir(pristine) if entry.is_file()}
+        descriptor = users.open_to_read(path, places)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_COPIED
+    finally:
+        os.close(descriptor)
+
+
+def _names_of_release(release: Release) -> set[str]:
+    try:
+        return {entry.name for entry in os.scandir(release.pristine) if entry.is_file()}
     except OSError as error:
         raise ConfigurationError(
-            f"the release's configuration at {pristine} cannot be read ({error.strerror}); "
-            "the image was not built by our Dockerfile.member, build it anew"
+            f"the release's configuration at {release.pristine} cannot be read "
+            f"({error.strerror}); the image was not built by our Dockerfile.member, or something "
+            f"else is mounted on {release.root}: build it anew, or give a release as "
+            "/member/mongooseim.tar.gz"
         ) from None
 
 
@@ -71,27 +117,33 @@ def exists(folder: str, name: str) -> bool:
     return True
 
 
-def source(release: Release, places: Places, name: str) -> str:
-    """Return the path of the file to use: the operator's before the release's."""
-    taken = name in TAKEN_FROM_MEMBER or name == OLD_CONFIGURATION
-    if taken and exists(places.member, name):
-        return os.path.join(places.member, name)
-    return os.path.join(release.pristine, name)
-
-
 def unread(release: Release, places: Places, config_format: str | None) -> list[str]:
-    """Return a warning for each configuration of the server in `/member` that it will not read.
+    """Return a warning for each file of the operator's that the server will not read, and why.
 
     `config_format` is what MONGOOSEIM_CONFIG_FORMAT says, if anything.
     """
-    of_release = _names_of_release(release.pristine)
+    of_release = _names_of_release(release)
     read = {f"mongooseim.{config_format}"} if config_format else of_release
-    reads = sorted(read & {*SERVER_CONFIGURATIONS})
-    return [
-        f"nobody reads {os.path.join(places.member, name)}: this release reads "
-        f"{' or '.join(reads) or 'another file'}"
-        for name in SERVER_CONFIGURATIONS
-        if name not in read and os.path.exists(os.path.join(places.member, name))
+    reads = " or ".join(sorted(read & {*SERVER_CONFIGURATIONS})) or "another file"
+    given = [(where.given_etc, name) for where, name in given_etc.found(release, places)]
+    operators = [(places.member, name) for name in SERVER_CONFIGURATIONS]
+    found = [
+        f"nobody reads {os.path.join(folder, name)}: this release reads {reads}"
+        for folder, name in operators + given
+        if name in SERVER_CONFIGURATIONS
+        and name not in read
+        and os.path.exists(os.path.join(folder, name))
+    ]
+    found += [
+        f"nobody reads {os.path.join(folder, name)}: {os.path.join(places.member, name)} counts"
+        for folder, name in given
+        if name in _taken(of_release) and os.path.exists(os.path.join(places.member, name))
+    ]
+    return found + [
+        f"{os.path.join(folder, name)} cannot be read by the server ({users.whoami()})"
+        for folder, name in given
+        if not os.access(os.path.join(folder, name), os.R_OK)
+        and not os.path.isfile(os.path.join(release.etc, name))
     ]
 
 

@@ -1,13 +1,12 @@
 """Puts a release tarball in its place: when the image is built, or when `/member` holds one.
 
-The tarball's `mongooseim/` is unpacked, and what changes at run time is moved out of it: `etc`, as
-it came, becomes `etc.pristine`, and `etc`, `var` and `log` become links to folders that each start
-fills. So a release can be on a read-only file system. `/usr/lib/mongooseim` is a link to the
-active release, since a folder that an image brought cannot be renamed (overlayfs).
+The tarball's `mongooseim/` is unpacked, and gets the folder that the server runs from
+(`server_root`). What changes at run time is outside, so a release can be on a read-only file
+system. `/usr/lib/mongooseim` is a link to the active release, since a folder that an image brought
+cannot be renamed (overlayfs).
 """
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,14 +14,12 @@ from contextlib import contextmanager
 
 from member_entrypoint.errors import ConfigurationError, EntrypointError
 from member_entrypoint.places import Places
-from member_entrypoint.release import active
+from member_entrypoint.release import active, server_root
 from member_entrypoint.release.tree import FOLDER
 from member_entrypoint.release.unpacking import TOP, unpack
 
 OF_THE_MEMBER = "mongooseim-member-"
-AS_MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "as-member.sh")
-SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
-LONGEST_SCRIPT = 1 << 20  # bytes
+REPLACED = frozenset({active.SERVER, "var", "log"})
 
 
 def install(tarball: str, name: str, places: Places, later: Places) -> active.Release:
@@ -33,23 +30,13 @@ def install(tarball: str, name: str, places: Places, later: Places) -> active.Re
     folder; nothing is changed then.
     """
     root = os.path.join(os.path.dirname(places.release), name)
-    moved = {
-        "etc": os.path.join(later.run, "etc"),
-        "var": os.path.join(later.run, "var"),
-        "log": later.log_now,
-    }
     try:
         with _empty_folder(f"{root}.unpacking") as (folder, descriptor):
-            unpack(tarball, folder, descriptor, replaced=frozenset(moved))
+            unpack(tarball, folder, descriptor, replaced=REPLACED)
             unpacked = os.path.join(folder, TOP)
-            found = active.find(unpacked)
-            for program in (found.start_script, found.control_script):
-                _run_as_member(program)
-            os.rename(os.path.join(unpacked, "etc"), os.path.join(unpacked, active.PRISTINE))
-            for name_in_release, target in moved.items():
-                shutil.rmtree(os.path.join(unpacked, name_in_release), ignore_errors=True)
-                os.symlink(target, os.path.join(unpacked, name_in_release))
-            active.find(unpacked)  # a program may have been in `etc`
+            active.find(unpacked)
+            server_root.lay_out(unpacked, later)
+            active.find(unpacked)  # a program may have been in `log`
             _replace(root, unpacked, os.path.join(folder, "replaced"))
         _lead_to(name, places)
     except (OSError, ValueError) as error:  # a zero byte in a version is a ValueError
@@ -145,24 +132,6 @@ def choose(places: Places) -> None:
             f"{tarball} cannot be unpacked, since {folder} is not writable; build an image from "
             "it instead (Dockerfile.member), or let the root file system be writable"
         )
-
-
-def _run_as_member(program: str) -> None:
-    """Have one of the release's shell scripts read `as-member.sh` first; see there.
-
-    A line after the first, so that nothing else of the script counts: not what it calls, nor how
-    it finds out where it is.
-    """
-    with open(program, "rb") as file:
-        first, rest = file.readline(LONGEST_SCRIPT), file.read(LONGEST_SCRIPT)
-    if SHELL.match(first):
-        if len(rest) == LONGEST_SCRIPT:
-            raise ConfigurationError(
-                f"{program} is a script of more than {LONGEST_SCRIPT >> 20} MiB, which none of "
-                "MongooseIM's is: build the tarball anew"
-            )
-        with open(program, "wb") as file:
-            file.write(first + f"[ ! -r {AS_MEMBER} ] || . {AS_MEMBER}\n".encode() + rest)
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ RESTART = {"PARTITION_POLICY": "restart-minority"}
 
 def start(cluster: Cluster, folder: Path, env: dict[str, str] | None = None) -> list[Container]:
     """Start three members that notice within seconds when one of them is away."""
-    pristine = "/usr/lib/mongooseim-image/etc.pristine/vm.args"
+    pristine = "/usr/lib/mongooseim/etc/vm.args"
     found = docker("run", "--rm", "--entrypoint=cat", cluster.image, pristine)
     (folder / "vm.args").write_text(f"{found}\n{TICK}")
     members = [cluster.run(host, volumes=[f"{folder}:/member:ro"], env=env) for host in HOSTS]

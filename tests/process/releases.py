@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from processes import HELPERS
 
+from member_entrypoint.places import Places
+from member_entrypoint.release import server_root
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,12 +41,10 @@ class FakeRelease:
             self._write(release / name, f"#!/bin/bash\n{body}\n", 0o755)
         self._write(release / "releases/start_erl.data", "1 1\n")
         for name, text in PRISTINE.items():
-            self._write(release / "etc.pristine" / name, text)
+            self._write(release / "etc" / name, text)
         for folder in ("run/mongooseim", "var/lib/mongooseim", "var/log/mongooseim", "etc"):
             (root / folder).mkdir(parents=True)
-        (release / "etc").symlink_to(root / "run/mongooseim/etc")
-        (release / "var").symlink_to(root / "run/mongooseim/var")
-        (release / "log").symlink_to(root / "var/log/mongooseim")
+        server_root.lay_out(str(release), Places(str(root)))
         (places / "mongooseim").symlink_to("mongooseim-image")
         (root / "etc/hosts").write_text(f"127.0.0.1 {HOST}\n")
         (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")

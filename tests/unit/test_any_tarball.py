@@ -63,7 +63,9 @@ def check(world: World, path: str) -> None:
             mode = os.lstat(inside).st_mode
             if stat.S_ISLNK(mode):
                 leads_to = os.path.realpath(inside) + "/"
-                assert leads_to.startswith((f"{new}/", f"{world.places.run}/"))
+                assert leads_to.startswith(
+                    (f"{new}/", f"{world.places.run}/", f"{world.places.log}/")
+                )
             else:
                 assert mode & 0o7022 == 0
     active = str(world.folder / "mongooseim")

@@ -48,7 +48,7 @@ def test_who_is_missing_stays_for_an_interval(
         ),
         ('[internal_databases.cets]\n  backend = "rdbms"\n', Cets(only=True, node_list="")),
         (FILE + '"/run/nodes"\n', Cets(only=True, node_list="/run/nodes")),
-        (FILE + '"nodes"\n', Cets(only=True, node_list="/r/nodes")),
+        (FILE + '"nodes"\n', Cets(only=True, node_list="SERVER/nodes")),
         # what is wrong is for the server to say
         ('[general]\n  sm_backend = "cets"\n', None),
         ("internal_databases = 'cets'\n", None),
@@ -60,7 +60,12 @@ def test_cets_is_noticed(tmp_path: Path, toml: str | None, expected: Cets | None
     (tmp_path / "member").mkdir()
     if toml is not None:
         (tmp_path / "member/mongooseim.toml").write_text(toml)
-    found = cets(Release("/r", "1", "1"), Places(str(tmp_path)), settings.read({}))
+    places = Places(str(tmp_path))
+    release = Release(places.release, "1", "1")
+    Path(release.pristine).mkdir(parents=True)
+    found = cets(release, places, settings.read({}))
+    if found:
+        found = found._replace(node_list=found.node_list.replace(release.server, "SERVER"))
     assert found == expected
 
 
@@ -68,7 +73,9 @@ def test_the_configuration_that_the_server_reads_is_the_one_that_counts(tmp_path
     """EJABBERD_CONFIG_PATH names it; with MONGOOSEIM_CONFIG_FORMAT=cfg it is no TOML."""
     elsewhere = tmp_path / "mongooseim.toml"
     elsewhere.write_text("[internal_databases.cets]\n")
-    release, places = Release("/r", "1", "1"), Places(os.fspath(tmp_path))
+    places = Places(os.fspath(tmp_path))
+    release = Release(places.release, "1", "1")
+    Path(release.pristine).mkdir(parents=True)
     named = {"EJABBERD_CONFIG_PATH": str(elsewhere)}
     assert cets(release, places, settings.read(named)) == Cets(True, "")  # noqa: FBT003
     other = {**named, "MONGOOSEIM_CONFIG_FORMAT": "cfg"}

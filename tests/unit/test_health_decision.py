@@ -166,12 +166,12 @@ def unable(_family: int, _port: int) -> bool:
 def test_how_a_node_is_reached(tmp_path: Path, flags: str, carrier: str) -> None:
     """As the flags of the VM say, in either of the two files."""
     for name in ("vm.args", "vm.dist.args"):
-        Path(tmp_path, "etc").mkdir(exist_ok=True)
-        Path(tmp_path, "etc", name).write_text(f"{flags}\n")
         release = Release(str(tmp_path), "1", "1")
+        Path(release.etc).mkdir(parents=True, exist_ok=True)
+        Path(release.etc, name).write_text(f"{flags}\n")
         wanted = settings.read({})
         assert reach(flags_of(release, wanted), wanted).carrier == carrier
-        Path(tmp_path, "etc", name).unlink()
+        Path(release.etc, name).unlink()
 
 
 def test_a_life_begins_without_the_notes_of_another(tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ def test_a_release_is_found_where_it_was_installed(tmp_path: Path) -> None:
     assert find(places.release) == installed
     assert Path(installed.pristine, "vm.args").read_text() == "-sname x\n"
     assert os.readlink(installed.etc) == os.path.join(places.run, "etc")
-    assert os.readlink(os.path.join(places.release, "log")) == places.log_now
-    assert os.readlink(os.path.join(places.release, "var")) == os.path.join(places.run, "var")
+    assert Path(places.release, "etc/vm.args").read_text() == "-sname x\n"
+    for folder, log in ((places.release, places.log), (installed.server, places.log_now)):
+        assert os.readlink(os.path.join(folder, "log")) == log
+        assert os.readlink(os.path.join(folder, "var")) == os.path.join(places.run, "var")
     assert sorted(os.listdir(os.path.dirname(places.release))) == ["mongooseim", "new"]
 
 
@@ -152,10 +154,10 @@ def test_a_folder_of_another_user_is_not_unpacked_into(tmp_path: Path) -> None:
 def test_programs_that_are_moved_away_make_no_release(tmp_path: Path) -> None:
     """That is found out before the release becomes the active one."""
     world = World(tmp_path / "root")
-    in_etc = special("mongooseim/etc/erl")
-    in_etc.mode = 0o755
-    program = link("mongooseim/erts-9.1/bin/erl", "../../etc/erl")
-    path = tarball(tmp_path / "r.tar.gz", in_etc, program, without="erts-9.1/bin/erl")
+    in_log = special("mongooseim/log/erl")
+    in_log.mode = 0o755
+    program = link("mongooseim/erts-9.1/bin/erl", "../../log/erl")
+    path = tarball(tmp_path / "r.tar.gz", in_log, program, without="erts-9.1/bin/erl")
     before = world.snapshot()
     with pytest.raises(ConfigurationError, match=r"has no program .*/bin/erl"):
         world.install(path)

@@ -81,7 +81,7 @@ def test_each_file_is_shown_under_its_path(tmp_path: Path) -> None:
     """In the order of their names."""
     (tmp_path / "vm.args").write_text("-setcookie x\n")
     (tmp_path / "a").write_text("two\n\n")
-    assert show_files(str(tmp_path)) == (
+    assert show_files(str(tmp_path), "/nowhere") == (
         f"==> {tmp_path}/a <==\ntwo\n==> {tmp_path}/vm.args <==\n-setcookie ***\n"
     )
 
@@ -90,7 +90,7 @@ def test_of_a_large_file_the_first_lines_are_shown(tmp_path: Path) -> None:
     """With a note, and without the line in the middle of which the limit is."""
     line = "port = 1\n"
     (tmp_path / "x.toml").write_text(line * (LARGEST_SHOWN // len(line) + 5))
-    shown = show_files(str(tmp_path)).splitlines()
+    shown = show_files(str(tmp_path), "/nowhere").splitlines()
     assert shown[1:-1] == ["port = 1"] * (LARGEST_SHOWN // len(line))
     assert shown[-1] == (
         f"(the rest is not shown: the file has more than {LARGEST_SHOWN} characters)"
@@ -100,7 +100,7 @@ def test_of_a_large_file_the_first_lines_are_shown(tmp_path: Path) -> None:
 def test_a_secret_of_a_large_file_is_hidden(tmp_path: Path) -> None:
     """Also one that is cut, which makes the file no TOML."""
     (tmp_path / "x.toml").write_text('secret = """\n' + "S3CRET\n" * LARGEST_SHOWN + '"""\n')
-    shown = show_files(str(tmp_path))
+    shown = show_files(str(tmp_path), "/nowhere")
     assert "S3" not in shown
     assert "secret = ***" in shown
 
@@ -111,7 +111,7 @@ def test_what_is_no_text_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     os.mkfifo(tmp_path / "c")
     (tmp_path / "d").symlink_to("missing")
-    assert show_files(str(tmp_path)) == (
+    assert show_files(str(tmp_path), "/nowhere") == (
         f"==> {tmp_path}/a.p12 <==\n(not a text file)\n"
         f"==> {tmp_path}/b <==\n(not a file)\n"
         f"==> {tmp_path}/c <==\n(not a file)\n"

@@ -71,13 +71,13 @@ def test_an_app_config_that_is_no_list_is_an_error(text: str) -> None:
 def places(tmp_path: Path) -> Places:
     """Return places with a release's pristine files and an empty `/member`."""
     found = Places(str(tmp_path))
-    pristine = Path(found.release, "etc.pristine")
+    pristine = Path(found.release, ".server/etc.pristine")
     pristine.mkdir(parents=True)
     (pristine / "vm.args").write_text("-sname x@y\n-setcookie old\n+K true\n")
     (pristine / "app.config").write_text("[].\n")
     (pristine / "mongooseim.toml").write_text("[general]\n")
-    Path(found.release, "etc").symlink_to(Path(found.run, "etc"))
-    Path(found.release, "var").symlink_to(Path(found.run, "var"))
+    for name in ("etc", "var"):
+        Path(found.release, ".server", name).symlink_to(Path(found.run, name))
     Path(found.member).mkdir()
     Path(found.hosts).parent.mkdir()
     Path(found.hosts).write_text("127.0.0.1 localhost\n")
@@ -113,9 +113,9 @@ def test_sources_are_not_changed(places: Places) -> None:
     """Neither the release's files nor the operator's."""
     Path(places.member, "vm.args").write_text(VM_ARGS)
     Path(places.member, "app.config").write_text("[].")
-    before = tree(places.member) | tree(os.path.join(places.release, "etc.pristine"))
+    before = tree(places.member) | tree(os.path.join(places.release, ".server"))
     render(places)
-    assert before == tree(places.member) | tree(os.path.join(places.release, "etc.pristine"))
+    assert before == tree(places.member) | tree(os.path.join(places.release, ".server"))
 
 
 def test_files_of_the_operator_count_instead_of_the_releases(places: Places) -> None:

@@ -34,7 +34,7 @@ def add_pristine(places: Places, *names: str) -> None:
 
 def names(places: Places) -> list[str]:
     """Return the names of all files that are rendered."""
-    return sources.names(release(places).pristine, places.member)
+    return sorted(sources.find(release(places), places).files)
 
 
 @pytest.mark.parametrize("name", sources.TAKEN_FROM_MEMBER)
@@ -85,7 +85,7 @@ def test_an_old_release_takes_its_old_file_from_member(places: Places) -> None:
     path = Path(places.member, "ejabberd.cfg")
     path.write_text("operator's")
     assert "ejabberd.cfg" in names(places)
-    assert sources.source(release(places), places, "ejabberd.cfg") == str(path)
+    assert sources.find(release(places), places).files["ejabberd.cfg"] == str(path)
     assert sources.unread(release(places), places, None) == []
 
 

@@ -44,7 +44,7 @@ LEADS_OUT = {
     "a link over a name that comes later": [link("mongooseim/x/a", "b/../../.."), *SHORT[:1]],
     "a link back from a name that is not there": [link("mongooseim/x/a", "no/../../bin")],
     "a link back from a file": [link("mongooseim/x/a", "../bin/mongooseim/../..")],
-    "a link back from etc, which is replaced": [link("mongooseim/x/a", "../etc/../bin")],
+    "a link back from log, which is replaced": [link("mongooseim/x/a", "../log/../bin")],
     "an absolute link": [link("mongooseim/a", "/etc/passwd")],
     "an absolute hard link": [link("mongooseim/a", "/etc/passwd", HARD)],
     "the first folder as a link": [link("mongooseim", "victim")],

@@ -1,0 +1,118 @@
+"""The release's own `etc`, and what in it is the operator's.
+
+What they mounted on it, copied or moved into it counts as configuration, and is never changed. The
+other files are the release's; where root may write them, they show what the server reads, as
+operators of the shell images expect. Two records in the server's folder tell whose a file is.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+
+from member_entrypoint.files import folders, record, users
+from member_entrypoint.files.whole import UNFINISHED, write_whole
+from member_entrypoint.places import Places
+from member_entrypoint.release.active import OF_THE_IMAGE, Release
+
+OURS = "etc.ours"  # what we have written into it
+SEEN = "etc.seen"  # what was in it after the last start of this container
+
+
+def found(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
+    """Yield each name in `etc` that counts: the operator's files, and all that is no file.
+
+    It comes with the release that it is in: the active one, and before that the image's, where
+    Docker mounts what an operator wants to have in `/usr/lib/mongooseim/etc`.
+    """
+    image = Release(os.path.join(os.path.dirname(places.release), OF_THE_IMAGE), "", "")
+    if os.path.isdir(image.server) and not os.path.samefile(image.root, release.root):
+        yield from _found_in(image, places)
+    yield from _found_in(release, places)
+
+
+def _found_in(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
+    ours = record.read(os.path.join(release.server, OURS)) or {}
+    for name in _names(release.given_etc):
+        path = os.path.join(release.given_etc, name)
+        if not os.path.isfile(path) or _is_operators(release, name, ours.get(name, set()), places):
+            yield release, name
+
+
+def _names(folder: str) -> list[str]:
+    """Return what is in a folder, without what Kubernetes and we have there for a moment only."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(n for n in names if not n.startswith("..") and not n.endswith(UNFINISHED))
+
+
+def _is_operators(release: Release, name: str, ours: set[str], places: Places) -> bool:
+    """Tell whether a file is the operator's: neither as the release came, nor written by us."""
+    pristine = os.path.join(release.pristine, name)
+    if not os.path.isfile(pristine):
+        return True
+    try:
+        content = _read(os.path.join(release.given_etc, name), places)
+    except OSError:
+        return True
+    return record.fingerprint(content) not in ours and _read(pristine, places) != content
+
+
+def _read(path: str, places: Places) -> bytes:
+    with open(users.open_to_read(path, places), "rb") as file:
+        return file.read()
+
+
+def changes(release: Release, places: Places) -> list[str]:
+    """Return a warning for each file that was put or edited there while the container ran."""
+    before = record.read(os.path.join(release.server, SEEN))
+    if before is None:
+        return []
+    return [
+        f"{os.path.join(release.given_etc, name)} was changed in this container since its last "
+        f"start, and counts as configuration now; keep it in {places.member}, since a new "
+        "container will not have it"
+        for name, mark in _fingerprints(release, places).items()
+        if mark not in before.get(name, set())
+    ]
+
+
+def _fingerprints(release: Release, places: Places) -> dict[str, str]:
+    """Return the fingerprint of each file in `etc` that is not mounted there and can be read."""
+    marks = {}
+    for name in _names(release.given_etc):
+        path = os.path.join(release.given_etc, name)
+        if os.path.isfile(path) and not folders.is_mounted(path, release.root):
+            with contextlib.suppress(OSError):
+                marks[name] = record.fingerprint(_read(path, places))
+    return marks
+
+
+def show(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
+    """Let the files of `etc` that are the release's show what the server reads: `files`.
+
+    Only root does, where nobody else can write; elsewhere nothing happens. The record comes first:
+    a start that is killed in between leaves nothing that would count as the operator's.
+    """
+    etc = os.path.join(os.path.realpath(release.root), "etc")
+    if os.geteuid() != 0 or os.path.islink(etc) or not os.access(release.server, os.W_OK):
+        return
+    with contextlib.suppress(OSError), folders.opened(places.root, etc) as folder:
+        if not folders.only_root_can_write(folder):
+            return
+        before = _fingerprints(release, places)
+        operators = {name for _, name in _found_in(release, places)}
+        shown = {name: files[name] for name in files if name in before and name not in operators}
+        marks = {name: record.fingerprint(content) for name, content in shown.items()}
+        ours = {name: {before[name], mark} for name, mark in marks.items()}
+        record.write(os.path.join(release.server, OURS), ours)
+        user = users.image_user(places)
+        for name, content in shown.items():
+            if marks[name] != before[name]:
+                path = os.path.join(release.given_etc, name)
+                write_whole(path, content, 0o640)
+                os.chown(path, 0, user.gid if user else 0)
+        record.write(
+            os.path.join(release.server, SEEN), {n: {m} for n, m in (before | marks).items()}
+        )
