@@ -35,7 +35,7 @@ LOOK_INTERVAL = 0.05
 """Seconds between checks whether it has started."""
 NODE = f"mongooseim@{HOST}"
 OURS = "/usr/bin/member-entrypoint"
-SERVER = ("/usr/lib/mongooseim/bin/mongooseim", "live", "--noshell", "-noinput", "+Bd")
+SERVER = ("/usr/lib/mongooseim/.server/bin/mongooseim", "live", "--noshell", "-noinput", "+Bd")
 """The command that our PID 1 runs, and that the others run too."""
 COMMANDS = {
     "ours": (OURS,),

@@ -3,7 +3,7 @@
 # shell_sequence.sh NODE; the configuration is rendered already, which the shell version does with
 # a few calls of sed.
 set -e
-bin=/usr/lib/mongooseim/bin
+bin=/usr/lib/mongooseim/.server/bin
 "$bin/mongooseim" start
 "$bin/mongooseimctl" started
 "$bin/mongooseimctl" status

@@ -10,6 +10,7 @@ from tarball_tools import special, tarball
 
 from member_entrypoint import settings
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files.whole import write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release import given_etc, rendering, server_root, sources
 from member_entrypoint.release.active import OF_THE_IMAGE, Release
@@ -127,7 +128,6 @@ def test_a_start_that_is_killed_leaves_nothing_that_counts_as_the_operators(
 ) -> None:
     """Else an old cookie of ours would be taken for one that somebody chose."""
     image.start(CLUSTER_COOKIE="c1")
-    write_whole = given_etc.write_whole
 
     class KilledError(Exception):
         pass
