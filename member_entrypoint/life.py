@@ -18,6 +18,7 @@ from member_entrypoint.errors import (
     TryAgainError,
 )
 from member_entrypoint.files import users
+from member_entrypoint.pid1 import limits
 from member_entrypoint.pid1.helpers import (
     STOPPED_EARLY,
     Helper,
@@ -81,6 +82,7 @@ def run_command(
 def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:
     """Run the server; start it again after a failure that a restart fixes."""
     chosen = settings.read(environment)
+    limits.check()
     try:
         this, rendered = prepare(supervisor, environment, chosen, with_role=True)
         deadline = time.monotonic() + chosen.join_timeout

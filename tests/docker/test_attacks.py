@@ -101,7 +101,13 @@ def test_the_interpreter_is_the_images_whatever_path_says(cluster: Cluster, tmp_
 
 
 def test_a_limit_of_three_processes_gives_one_line(cluster: Cluster) -> None:
-    """The start script needs more; the line says what failed."""
+    """A server cannot start; a command can, unless it is not even one process."""
+    one = cluster.run("mongooseim-1", env=ALONE, options=["--pids-limit=3"])
+    assert one.wait_exit() == 78
+    assert len(one.logs().splitlines()) == 1
+    assert "may have 3 processes and threads" in one.logs()
+    done = docker_result("run", "--rm", "--pids-limit=3", cluster.image, "/bin/true")
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
     done = docker_result("run", "--rm", "--pids-limit=1", cluster.image, "/bin/true")
     assert done.returncode == 126
     assert "/bin/true: cannot be run (Resource temporarily unavailable)" in done.stderr
