@@ -137,8 +137,9 @@ def live(
         run_helper(supervisor, task("look", deadline=deadline), environment)
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
+        before = given_etc.contents(this.release)
         run_helper(supervisor, bootstrap, environment, grace=chosen.stop_timeout)
-        rendering.note(this.release)
+        rendering.take_in(this.release, before)
     if supervisor.is_asked_for(STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)
@@ -185,11 +186,11 @@ def prepare(
         from member_entrypoint.network import hosts_file
 
         hosts_file.add_hosts(places)
-    given_etc.show(this.release, places, rendered.files)
     drop_root(supervisor, environment, places)
     if with_role:
         begin_notes(this.settings)
         users.check_data_writable(places, this.node)
+    given_etc.show(this.release, places, rendered.files)
     warnings += rendering.write(this.release, places, rendered)
     for warning in warnings:
         this.log.warning(warning)

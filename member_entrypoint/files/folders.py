@@ -39,7 +39,7 @@ def opened(root: str, path: str, owners: set[int] | None = None) -> Iterator[int
                 folder = _step(folder, name, path)
                 continue
             links += 1
-            if links > MOST_LINKS or not only_root_can_write(folder):
+            if links > MOST_LINKS or not _only_root_can_write(folder):
                 raise ConfigurationError(_refusal(path, f"{name!r} in it is a link"))
             if target.startswith("/"):
                 os.close(folder)
@@ -77,8 +77,7 @@ def _step(folder: int, name: str, path: str) -> int:
     return inside
 
 
-def only_root_can_write(folder: int) -> bool:
-    """Tell whether nobody but root can change what is in a folder, open as a descriptor."""
+def _only_root_can_write(folder: int) -> bool:
     found = os.fstat(folder)
     return found.st_uid == 0 and not found.st_mode & OTHERS_MAY_WRITE
 
@@ -94,7 +93,8 @@ def can_be_replaced_by(uid: int, gid: int, path: str) -> bool:
     """Tell whether a user can have put something else at `path`, or at a link on the way there.
 
     That is so if any folder or link on the way, or the file itself, is the user's, or if the user
-    may write into one of the folders. Raises OSError where there is nothing.
+    may write into one of the folders; but what is mounted in such a folder cannot be replaced.
+    Raises OSError where there is nothing.
     """
     parts = [part for part in path.split("/") if part]
     folder = os.open("/", ROOT)
@@ -125,11 +125,23 @@ def can_be_replaced_by(uid: int, gid: int, path: str) -> bool:
 
 def _is_of(found: os.stat_result, uid: int, gid: int, name: str, folder: int) -> bool:
     """Tell whether a user has the folder, or `name` in it, or may write into the folder."""
-    if found.st_uid == uid or os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == uid:
+    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == uid:
+        return True
+    if _is_mount(name, folder):
+        return False
+    if found.st_uid == uid:
         return True
     by_group = found.st_mode & stat.S_IWGRP and found.st_gid == gid
     by_all = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
     return bool(by_group or by_all)
+
+
+def _is_mount(name: str, folder: int) -> bool:
+    handle = os.open(name, HANDLE, dir_fd=folder)
+    try:
+        return _mount_of(handle) != _mount_of(folder)
+    finally:
+        os.close(handle)
 
 
 def change_owner(top: int, uid: int, gid: int, *, links_protected: bool | None = None) -> None:

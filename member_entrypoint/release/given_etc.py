@@ -1,8 +1,9 @@
 """The release's own `etc`, and what in it is the operator's.
 
 What they mounted on it, copied or moved into it counts as configuration, and is never changed. The
-other files are the release's; where root may write them, they show what the server reads, as
-operators of the shell images expect. Two records in the server's folder tell whose a file is.
+other files are the release's. The folder in the image is the member's own: where it can be written
+these files show what the server reads, as operators of the shell images expect, and scripts may
+write there, too. Two records in it tell whose a file is.
 """
 
 import contextlib
@@ -10,12 +11,13 @@ import os
 from collections.abc import Iterator, Mapping
 
 from member_entrypoint.files import folders, record, users
-from member_entrypoint.files.whole import UNFINISHED, write_whole
+from member_entrypoint.files.whole import UNFINISHED, remove, write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import OF_THE_IMAGE, Release
 
-OURS = "etc.ours"  # what we have written into it
-SEEN = "etc.seen"  # what was in it after the last start of this container
+OURS = ".shown"  # what we have written into it
+SEEN = ".seen"  # what was in it after the last start of this container
+LARGEST = 1 << 20  # bytes of a file that a script may write there
 
 
 def found(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
@@ -31,7 +33,7 @@ def found(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
 
 
 def _found_in(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
-    ours = record.read(os.path.join(release.server, OURS)) or {}
+    ours = record.read(os.path.join(release.given_etc, OURS)) or {}
     for name in _names(release.given_etc):
         path = os.path.join(release.given_etc, name)
         if not os.path.isfile(path) or _is_operators(release, name, ours.get(name, set()), places):
@@ -44,7 +46,11 @@ def _names(folder: str) -> list[str]:
         names = os.listdir(folder)
     except OSError:
         return []
-    return sorted(n for n in names if not n.startswith("..") and not n.endswith(UNFINISHED))
+    return sorted(
+        name
+        for name in names
+        if name not in {OURS, SEEN} and not name.startswith("..") and not name.endswith(UNFINISHED)
+    )
 
 
 def _is_operators(release: Release, name: str, ours: set[str], places: Places) -> bool:
@@ -66,7 +72,7 @@ def _read(path: str, places: Places) -> bytes:
 
 def changes(release: Release, places: Places) -> list[str]:
     """Return a warning for each file that was put or edited there while the container ran."""
-    before = record.read(os.path.join(release.server, SEEN))
+    before = record.read(os.path.join(release.given_etc, SEEN))
     if before is None:
         return []
     return [
@@ -92,27 +98,61 @@ def _fingerprints(release: Release, places: Places) -> dict[str, str]:
 def show(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
     """Let the files of `etc` that are the release's show what the server reads: `files`.
 
-    Only root does, where nobody else can write; elsewhere nothing happens. The record comes first:
-    a start that is killed in between leaves nothing that would count as the operator's.
+    Where the folder is mounted or cannot be written, nothing happens. The record comes first: a
+    start that is killed in between leaves nothing that would count as the operator's.
     """
-    etc = os.path.join(os.path.realpath(release.root), "etc")
-    if os.geteuid() != 0 or os.path.islink(etc) or not os.access(release.server, os.W_OK):
+    if not can_be_changed(release):
         return
-    with contextlib.suppress(OSError), folders.opened(places.root, etc) as folder:
-        if not folders.only_root_can_write(folder):
-            return
-        before = _fingerprints(release, places)
-        operators = {name for _, name in _found_in(release, places)}
-        shown = {name: files[name] for name in files if name in before and name not in operators}
-        marks = {name: record.fingerprint(content) for name, content in shown.items()}
+    before = _fingerprints(release, places)
+    operators = {name for _, name in _found_in(release, places)}
+    shown = {name: files[name] for name in files if name in before and name not in operators}
+    marks = {name: record.fingerprint(content) for name, content in shown.items()}
+    with contextlib.suppress(OSError):
         ours = {name: {before[name], mark} for name, mark in marks.items()}
-        record.write(os.path.join(release.server, OURS), ours)
-        user = users.image_user(places)
+        record.write(os.path.join(release.given_etc, OURS), ours)
         for name, content in shown.items():
             if marks[name] != before[name]:
-                path = os.path.join(release.given_etc, name)
-                write_whole(path, content, 0o640)
-                os.chown(path, 0, user.gid if user else 0)
-        record.write(
-            os.path.join(release.server, SEEN), {n: {m} for n, m in (before | marks).items()}
-        )
+                write_whole(os.path.join(release.given_etc, name), content, 0o600)
+        seen = {name: {mark} for name, mark in (before | marks).items()}
+        record.write(os.path.join(release.given_etc, SEEN), seen)
+
+
+def can_be_changed(release: Release) -> bool:
+    """Tell whether `etc` is the container's own, and this user may write there."""
+    etc = release.given_etc
+    return (
+        not os.path.islink(etc)
+        and not folders.is_mounted(etc, os.path.realpath(release.root))
+        and os.access(etc, os.W_OK)
+    )
+
+
+def contents(release: Release) -> dict[str, bytes]:
+    """Return what is in the files of `etc` that this user can read, by name."""
+    found = {}
+    for name in _names(release.given_etc):
+        path = os.path.join(release.given_etc, name)
+        with contextlib.suppress(OSError):
+            if os.path.isfile(path) and os.path.getsize(path) <= LARGEST:
+                with open(path, "rb") as file:
+                    found[name] = file.read()
+    return found
+
+
+def put_back(release: Release, before: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what scripts have written into `etc` since its `contents` were those of `before`.
+
+    The folder becomes what it was, so that the next start begins from the same; but where it is
+    mounted it is the operator's. Raises OSError.
+    """
+    written = {
+        name: content for name, content in contents(release).items() if before.get(name) != content
+    }
+    if can_be_changed(release):
+        for name in written:
+            path = os.path.join(release.given_etc, name)
+            if name in before:
+                write_whole(path, before[name], 0o600)
+            else:
+                remove(path)
+    return written

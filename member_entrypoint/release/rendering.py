@@ -7,13 +7,14 @@ the container's.
 import contextlib
 import os
 import shutil
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import folders, record, users
 from member_entrypoint.files.whole import UNFINISHED, write_whole
 from member_entrypoint.places import Places
-from member_entrypoint.release import sources
+from member_entrypoint.release import given_etc, sources
 from member_entrypoint.release.active import Release
 from member_entrypoint.release.app_config import app_config
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
@@ -79,11 +80,25 @@ def write(release: Release, places: Places, rendered: Rendered) -> list[str]:
     return warnings
 
 
+def take_in(release: Release, before: Mapping[str, bytes]) -> None:
+    """Let the server read what bootstrap scripts have written, wherever that was.
+
+    They write into the server's `etc`, or into that of the release, whose `given_etc.contents` were
+    those of `before`. Raises `ConfigurationError`.
+    """
+    try:
+        written = given_etc.put_back(release, before)
+    except OSError as error:
+        raise unusable_error(release.given_etc, "written", error) from None
+    for name, content in written.items():
+        _write(os.path.join(release.etc, name), content)
+    note(release)
+
+
 def note(release: Release) -> None:
     """Note what is in the server's `etc`, to know at the next start what was edited since.
 
-    To be called when it was written, and when bootstrap scripts have written into it. Raises
-    `ConfigurationError`.
+    Raises `ConfigurationError`.
     """
     etc = os.path.realpath(release.etc)
     try:

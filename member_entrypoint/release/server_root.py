@@ -10,6 +10,7 @@ import re
 import shutil
 
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files import users
 from member_entrypoint.files.whole import write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import PRISTINE, SERVER
@@ -42,7 +43,19 @@ def lay_out(root: str, later: Places) -> None:
     for path in (os.path.join(programs, name) for name in os.listdir(programs)):
         if os.path.isfile(path):
             _have_it_run_as_member(path)
+    _give_to_member(os.path.join(root, "etc"), later)
     bring_up_to_date(root)
+
+
+def _give_to_member(etc: str, places: Places) -> None:
+    """Let the member write into the release's own `etc`, whatever user it is."""
+    if os.path.islink(etc):
+        return
+    os.chmod(etc, 0o1777)  # noqa: S103 - as /run/mongooseim, and /tmp
+    user = users.image_user(places)
+    if user and os.geteuid() == 0:
+        for path in (etc, *(entry.path for entry in os.scandir(etc))):
+            os.chown(path, *user, follow_symlinks=False)
 
 
 def bring_up_to_date(root: str) -> list[str]:

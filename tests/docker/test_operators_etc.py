@@ -89,7 +89,12 @@ def test_a_mounted_folder_is_used_and_stays_as_it_is(
 
 @pytest.mark.parametrize("mode", ["", ":ro"])
 def test_one_file_and_a_folder_of_certificates(cluster: Cluster, theirs: Path, mode: str) -> None:
-    """The one file was given to uid 5222, or ended the start with `Device or resource busy`."""
+    """The one file was given to uid 5222, or ended the start with `Device or resource busy`.
+
+    Only root may read it here, and nobody but root can have mounted it.
+    """
+    os.chown(theirs / "mongooseim.toml", 0, 0)
+    (theirs / "mongooseim.toml").chmod(0o600)
     before = snapshot(theirs)
     volumes = [
         f"{theirs}/mongooseim.toml:{ETC}/mongooseim.toml{mode}",
@@ -213,6 +218,29 @@ def test_a_mount_on_what_we_write_is_refused(cluster: Cluster, theirs: Path) -> 
         assert f"mount it in /member, or in {ETC}" in member.logs()
         member.remove()
         assert snapshot(theirs) == before
+
+
+def test_bootstrap_scripts_find_etc_by_its_path_or_by_their_own(cluster: Cluster) -> None:
+    """What they write is read in this start, and not the beginning of the next one."""
+    script = (
+        f"#!/bin/sh\nsed -i 's/5222/5333/' {ETC}/mongooseim.toml\n"
+        'echo "# $(grep -c added $0/../../etc/vm.args) added" >> ${0%/*}/../etc/vm.args\n'
+    )
+    script = script.replace("$0/../..", "${0%/*}/..")
+    install = (
+        f"printf %s '{script}' > /tmp/b && install /tmp/b /usr/lib/mongooseim/scripts/bootstrap2.sh"
+    )
+    member = cluster.run(
+        *("mongooseim-1", "-c", f"{install} && exec /start.sh"),
+        env={**ALONE, "BOOTSTRAP_ENABLED": "true"},
+        options=["--entrypoint=sh"],
+    )
+    for count in (1, 2):
+        log = serves(member, 5333, count=count)
+        assert "was changed" not in log
+        assert "# 0 added\n" in member.exec("cat", f"{RENDERED}/vm.args").stdout
+        member.stop()
+        member.start()
 
 
 def test_bootstrap_scripts_write_into_the_servers_etc(cluster: Cluster, theirs: Path) -> None:

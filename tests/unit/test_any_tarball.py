@@ -66,6 +66,8 @@ def check(world: World, path: str) -> None:
                 assert leads_to.startswith(
                     (f"{new}/", f"{world.places.run}/", f"{world.places.log}/")
                 )
+            elif inside == f"{new}/etc":
+                assert mode & 0o7777 == 0o1777  # the member's own, unlike all else
             else:
                 assert mode & 0o7022 == 0
     active = str(world.folder / "mongooseim")
