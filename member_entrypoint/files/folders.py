@@ -123,17 +123,19 @@ def can_be_replaced_by(uid: int, gid: int, path: str) -> bool:
         os.close(folder)
 
 
-def _is_of(found: os.stat_result, uid: int, gid: int, name: str, folder: int) -> bool:
-    """Tell whether a user has the folder, or `name` in it, or may write into the folder."""
-    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == uid:
+def _is_of(folder: os.stat_result, uid: int, gid: int, name: str, descriptor: int) -> bool:
+    """Tell whether a user has `name` in the folder, or can put something else in its place."""
+    entry = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    if entry.st_uid == uid and not stat.S_ISDIR(entry.st_mode):
         return True
-    if _is_mount(name, folder):
+    if _is_mount(name, descriptor):
         return False
-    if found.st_uid == uid:
+    if folder.st_uid == uid:
         return True
-    by_group = found.st_mode & stat.S_IWGRP and found.st_gid == gid
-    by_all = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
-    return bool(by_group or by_all)
+    if folder.st_mode & stat.S_ISVTX and entry.st_uid != uid:
+        return False
+    by_group = folder.st_mode & stat.S_IWGRP and folder.st_gid == gid
+    return bool(by_group or folder.st_mode & stat.S_IWOTH)
 
 
 def _is_mount(name: str, folder: int) -> bool:

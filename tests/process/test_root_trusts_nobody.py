@@ -225,3 +225,58 @@ def test_a_circle_of_links_ends(places: Places) -> None:
         Path(places.member, name).symlink_to(other)
     with pytest.raises(OSError, match="Too many levels"):
         folders.can_be_replaced_by(*USER, f"{places.member}/a")
+
+
+THEIRS, OTHERS = USER.uid, 0
+STICKY = 0o1777
+
+
+@pytest.mark.parametrize(
+    ("folder", "entry", "file", "expected"),
+    [
+        ((OTHERS, 0o755), (OTHERS, 0o755), OTHERS, False),
+        ((OTHERS, 0o755), (THEIRS, 0o755), OTHERS, True),  # they may write in the inner one
+        ((OTHERS, 0o755), (OTHERS, 0o755), THEIRS, True),
+        ((THEIRS, 0o755), (OTHERS, 0o755), OTHERS, True),
+        ((OTHERS, 0o777), (OTHERS, 0o755), OTHERS, True),
+        ((OTHERS, STICKY), (OTHERS, 0o755), OTHERS, False),
+        ((OTHERS, STICKY), (THEIRS, 0o755), OTHERS, True),
+        ((THEIRS, STICKY), (OTHERS, 0o755), OTHERS, True),
+        ((OTHERS, 0o755), (OTHERS, STICKY), OTHERS, False),
+    ],
+)
+def test_who_can_replace_a_file(
+    tmp_path: Path, folder: tuple[int, int], entry: tuple[int, int], file: int, *, expected: bool
+) -> None:
+    """As the kernel has it: by the owner of the folders on the way, their mode, and the file's."""
+    inner = tmp_path / "folder/entry"
+    inner.mkdir(parents=True)
+    (inner / "file").write_text("")
+    os.chown(inner / "file", file, 0)
+    for path, (owner, mode) in ((inner, entry), (inner.parent, folder)):
+        os.chown(path, owner, 0)
+        path.chmod(mode)
+    assert folders.can_be_replaced_by(*USER, str(inner / "file")) is expected
+
+
+def test_what_is_mounted_in_a_folder_of_theirs_cannot_be_replaced(tmp_path: Path) -> None:
+    """A mount point cannot be renamed or removed; but its whole folder might be."""
+    theirs = tmp_path / "folder/etc"
+    theirs.mkdir(parents=True)
+    (theirs / "file").write_text("")
+    os.chown(theirs, *USER)
+    program = (
+        "import sys; from member_entrypoint.files import folders;"
+        f"print(folders.can_be_replaced_by(*{tuple(USER)}, sys.argv[1]))"
+    )
+    script = 'mount --bind /etc/hostname "$1/file" && "$2" -c "$3" "$1/file"'
+    words = ("sh", str(theirs), sys.executable, program)
+
+    def ask() -> str:
+        command = ["unshare", "--mount", "sh", "-c", script, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert folders.can_be_replaced_by(*USER, str(theirs / "file"))
+    assert ask() == "False"
+    os.chown(theirs.parent, *USER)
+    assert ask() == "True"
