@@ -4,10 +4,12 @@ A zero byte ends each entry, since a name may have any other.
 """
 
 import os
+import stat
 import zlib
 
 from member_entrypoint.files.whole import write_whole
 
+LARGEST = 1 << 20  # bytes of a record
 Record = dict[str, set[str]]
 """The fingerprints of each name."""
 
@@ -18,10 +20,18 @@ def fingerprint(content: bytes) -> str:
 
 
 def read(path: str) -> Record | None:
-    """Return the record at `path`; None if there is none that can be read."""
+    """Return the record at `path`; None if there is none that can be read.
+
+    Root reads records in folders of the member's, which may have put a link, a pipe or anything
+    else there.
+    """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().split("\0")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+                return None
+            lines = file.read(LARGEST).split("\0")
     except OSError:
         return None
     found: Record = {}
