@@ -18,6 +18,7 @@ from member_entrypoint.places import Places
 NAME = "mongooseim"
 # CAP_CHOWN, CAP_SETGID, CAP_SETUID: capabilities(7).
 NEEDED = 1 << 0 | 1 << 6 | 1 << 7
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class User(NamedTuple):
@@ -82,7 +83,7 @@ def change_owner(paths: Iterable[str], user: User, places: Places) -> Iterator[N
 def acting_as(user: User) -> Iterator[None]:
     """Let root do what only `user` may do, for as long as the block; one thread only."""
     groups, gid = os.getgroups(), os.getegid()
-    os.setgroups([])
+    os.setgroups(_kept(groups))
     os.setegid(user.gid)
     os.seteuid(user.uid)
     try:
@@ -93,22 +94,36 @@ def acting_as(user: User) -> Iterator[None]:
         os.setgroups(groups)
 
 
+def _kept(groups: list[int]) -> list[int]:
+    """Return the groups that stay with who was root: those of `--group-add`."""
+    return [group for group in groups if group != 0]
+
+
 def open_to_read(path: str, places: Places) -> int:
     """Return a descriptor to read the operator's file `path`; raises OSError.
 
     Root opens it as the member's user. What only root may read, root opens unless the member's user
     can have put it there: a link to /etc/shadow would show that to the member otherwise.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-    user = image_user(places)
-    if user is None or not may_switch_to(user):
-        return os.open(path, flags)
-    with contextlib.suppress(PermissionError), acting_as(user):
-        return os.open(path, flags)
+    try:
+        return open_as_member(path, places)
+    except PermissionError:
+        user = image_user(places)
+        if user is None or not may_switch_to(user):
+            raise
     if folders.can_be_replaced_by(user.uid, user.gid, path):
         reason = f"only root may read it, and {NAME} (uid {user.uid}) can have put it there"
         raise PermissionError(errno.EACCES, reason, path)
-    return os.open(path, flags)
+    return os.open(path, READ)
+
+
+def open_as_member(path: str, places: Places) -> int:
+    """Return a descriptor to read what the member's user may read; raises OSError."""
+    user = image_user(places)
+    if user is None or not may_switch_to(user):
+        return os.open(path, READ)
+    with acting_as(user):
+        return os.open(path, READ)
 
 
 def drop_root(user: User, environment: MutableMapping[str, str], places: Places) -> None:
@@ -118,7 +133,7 @@ def drop_root(user: User, environment: MutableMapping[str, str], places: Places)
             if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 # Else `user` cannot open /dev/stdout. Docker does the same for a user it is given.
                 os.fchown(descriptor, user.uid, -1)
-    os.setgroups([group for group in os.getgroups() if group != 0])
+    os.setgroups(_kept(os.getgroups()))
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
     variables.switch_user(environment, NAME, places.run)

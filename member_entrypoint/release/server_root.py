@@ -44,7 +44,7 @@ def lay_out(root: str, later: Places) -> None:
         if os.path.isfile(path):
             _have_it_run_as_member(path)
     _give_to_member(os.path.join(root, "etc"), later)
-    bring_up_to_date(root)
+    bring_up_to_date(root, later)
 
 
 def _give_to_member(etc: str, places: Places) -> None:
@@ -58,13 +58,20 @@ def _give_to_member(etc: str, places: Places) -> None:
             os.chown(path, *user, follow_symlinks=False)
 
 
-def bring_up_to_date(root: str) -> list[str]:
+def bring_up_to_date(root: str, places: Places) -> list[str]:
     """Let the server's folder in the release `root` have what has come into the release since.
 
     Returns a warning for each thing that the server will not see, since this user may not write
-    there. Raises `ConfigurationError` for a program that cannot be read.
+    there. Raises `ConfigurationError` for a program that cannot be read, and where the release has
+    no folder for the server.
     """
     server = os.path.join(root, SERVER)
+    if not os.path.isdir(os.path.join(server, "bin")):
+        raise ConfigurationError(
+            f"{root} was not unpacked by this image, or something else is mounted on it: there is "
+            f"no {server}/bin; give a release as /member/mongooseim.tar.gz, or build an image from "
+            "it (Dockerfile.member)"
+        )
     ours = _is_ours(server) and _is_ours(os.path.join(server, "bin"))
     unseen = []
     for name in sorted(os.listdir(root)):
@@ -75,11 +82,11 @@ def bring_up_to_date(root: str) -> list[str]:
                 unseen.append(os.path.join(root, name))
     for name in sorted(os.listdir(os.path.join(root, "bin"))):
         given, used = os.path.join(root, "bin", name), os.path.join(server, "bin", name)
-        content = _program(given)
+        content = _program(given, used, places)
         if content is None:
             if not os.path.lexists(used) and ours:
                 os.symlink(os.path.join("../../bin", name), used)
-        elif content != _program(used):
+        elif content != _program(used, used, places):
             if ours:
                 write_whole(used, content, 0o755)
             else:
@@ -109,15 +116,23 @@ def _copy_files(source: str, target: str) -> None:
                 shutil.copyfile(entry.path, os.path.join(target, entry.name))
 
 
-def _program(path: str) -> bytes | None:
-    """Return the content of a program, as the server's folder has it; None if it is no script."""
+def _program(path: str, used: str, places: Places) -> bytes | None:
+    """Return the content of a program, as the server's folder has it; None if it is no script.
+
+    What the member's user may not read is no program of the server's, and a copy would show it.
+    Raises `ConfigurationError` if that stands where the release has one, whose copy is `used`.
+    """
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > LONGEST_PROGRAM:
             return None
-        with open(path, "rb") as file:
+        with open(users.open_as_member(path, places), "rb") as file:
             return _as_member_first(file.read(LONGEST_PROGRAM))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read ({error.strerror})") from None
+        if not os.path.isfile(used) or os.path.islink(used):
+            return None
+        raise ConfigurationError(
+            f"{path} cannot be read by the member's user ({error.strerror})"
+        ) from None
 
 
 def _have_it_run_as_member(program: str) -> None:

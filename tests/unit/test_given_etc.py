@@ -36,7 +36,7 @@ class Image:
     def start(self, release: Release | None = None, **environment: str) -> list[str]:
         """Write the configuration as each start does; return the warnings."""
         release = release or self.release
-        warnings = server_root.bring_up_to_date(release.root)
+        warnings = server_root.bring_up_to_date(release.root, self.places)
         warnings += given_etc.changes(release, self.places)
         rendered = rendering.render(release, self.places, settings.read(environment), NODE)
         given_etc.show(release, self.places, rendered.files)
@@ -284,7 +284,7 @@ def test_what_the_server_will_not_see_is_named(
     (root / "certs").mkdir()
     (root / "bin/mongooseimctl").write_text("#!/bin/sh\necho changed\n")
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or ".server" not in path)
-    warnings = server_root.bring_up_to_date(str(root))
+    warnings = server_root.bring_up_to_date(str(root), image.places)
     assert [warning.split()[5] for warning in warnings] == [
         f"{root}/certs",
         f"{root}/bin/mongooseimctl",
