@@ -138,8 +138,11 @@ def live(
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
         before = given_etc.contents(this.release)
-        run_helper(supervisor, bootstrap, environment, grace=chosen.stop_timeout)
-        rendering.take_in(this.release, before)
+        try:
+            run_helper(supervisor, bootstrap, environment, grace=chosen.stop_timeout)
+        finally:
+            # What scripts that failed have written is no configuration of the next start.
+            rendering.take_in(this.release, this.places, before)
     if supervisor.is_asked_for(STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
     vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)

@@ -8,7 +8,9 @@ write there, too. Two records in it tell whose a file is.
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from member_entrypoint.files import folders, record, users
 from member_entrypoint.files.whole import UNFINISHED, remove, write_whole
@@ -101,7 +103,7 @@ def show(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
     Where the folder is mounted or cannot be written, nothing happens. The record comes first: a
     start that is killed in between leaves nothing that would count as the operator's.
     """
-    if not can_be_changed(release):
+    if not can_be_changed(release, places):
         return
     before = _fingerprints(release, places)
     operators = {name for _, name in _found_in(release, places)}
@@ -117,42 +119,69 @@ def show(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
         record.write(os.path.join(release.given_etc, SEEN), seen)
 
 
-def can_be_changed(release: Release) -> bool:
+def can_be_changed(release: Release, places: Places) -> bool:
     """Tell whether `etc` is the container's own, and this user may write there."""
     etc = release.given_etc
     return (
         not os.path.islink(etc)
-        and not folders.is_mounted(etc, os.path.realpath(release.root))
+        and not folders.is_mounted(etc, places.root)
         and os.access(etc, os.W_OK)
     )
 
 
-def contents(release: Release) -> dict[str, bytes]:
-    """Return what is in the files of `etc` that this user can read, by name."""
+class Kept(NamedTuple):
+    """What a name in `etc` was: the content and mode of a file, and where it leads if a link."""
+
+    content: bytes | None
+    mode: int
+    link: str
+
+
+def contents(release: Release) -> dict[str, Kept]:
+    """Return what is in `etc`, by name; without content for what is no file, large, or secret."""
     found = {}
     for name in _names(release.given_etc):
         path = os.path.join(release.given_etc, name)
+        content, mode, link = None, 0, ""
         with contextlib.suppress(OSError):
-            if os.path.isfile(path) and os.path.getsize(path) <= LARGEST:
+            link = os.readlink(path) if os.path.islink(path) else ""
+            status = os.stat(path)
+            mode = stat.S_IMODE(status.st_mode)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
                 with open(path, "rb") as file:
-                    found[name] = file.read()
+                    content = file.read()
+        found[name] = Kept(content, mode, link)
     return found
 
 
-def put_back(release: Release, before: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return what scripts have written into `etc` since its `contents` were those of `before`.
+def put_back(
+    release: Release, places: Places, before: Mapping[str, Kept]
+) -> tuple[dict[str, bytes], list[str]]:
+    """Make `etc` what it was when its `contents` were those of `before`.
 
-    The folder becomes what it was, so that the next start begins from the same; but where it is
-    mounted it is the operator's. Raises OSError.
+    So the next start begins from the same; but what is mounted is the operator's, and folders stay.
+    Returns what scripts have written since, and the names of new folders. Raises OSError.
     """
+    now = contents(release)
     written = {
-        name: content for name, content in contents(release).items() if before.get(name) != content
+        name: kept.content
+        for name, kept in now.items()
+        if kept.content is not None and kept.content != getattr(before.get(name), "content", None)
     }
-    if can_be_changed(release):
-        for name in written:
+    if can_be_changed(release, places):
+        for name in {*written, *(before.keys() - now.keys())}:
             path = os.path.join(release.given_etc, name)
-            if name in before:
-                write_whole(path, before[name], 0o600)
-            else:
-                remove(path)
-    return written
+            if not folders.is_mounted(path, places.root):
+                _restore(path, before.get(name))
+    new = [name for name in now if name not in before and now[name].content is None]
+    return written, new
+
+
+def _restore(path: str, kept: Kept | None) -> None:
+    """Make a file of `etc` what it was: a link, a file, or none; raises OSError."""
+    if kept is None or kept.link:
+        remove(path)
+    if kept and kept.link:
+        os.symlink(kept.link, path)
+    elif kept and kept.content is not None:
+        write_whole(path, kept.content, kept.mode)

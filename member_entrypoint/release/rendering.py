@@ -80,18 +80,21 @@ def write(release: Release, places: Places, rendered: Rendered) -> list[str]:
     return warnings
 
 
-def take_in(release: Release, before: Mapping[str, bytes]) -> None:
+def take_in(release: Release, places: Places, before: Mapping[str, given_etc.Kept]) -> None:
     """Let the server read what bootstrap scripts have written, wherever that was.
 
     They write into the server's `etc`, or into that of the release, whose `given_etc.contents` were
     those of `before`. Raises `ConfigurationError`.
     """
     try:
-        written = given_etc.put_back(release, before)
+        written, new = given_etc.put_back(release, places, before)
     except OSError as error:
         raise unusable_error(release.given_etc, "written", error) from None
     for name, content in written.items():
         _write(os.path.join(release.etc, name), content)
+    for name in new:
+        if not os.path.lexists(os.path.join(release.etc, name)):
+            os.symlink(os.path.join(release.given_etc, name), os.path.join(release.etc, name))
     note(release)
 
 
