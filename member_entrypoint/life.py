@@ -183,6 +183,7 @@ def prepare(
     if with_role:
         refuse_data_of_another_node(this)
     warnings = server_root.bring_up_to_date(this.release.root, places)
+    warnings += given_etc.unseen(this.release, places)
     warnings += given_etc.changes(this.release, places)
     rendered = rendering.render(this.release, this.places, this.settings, this.node)
     if sources.exists(places.member, "hosts"):

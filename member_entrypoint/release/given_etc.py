@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from member_entrypoint.files import folders, record, users
+from member_entrypoint.files import folders, mounts, record, users
 from member_entrypoint.files.whole import UNFINISHED, remove, write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import OF_THE_IMAGE, Release
@@ -25,21 +25,54 @@ LARGEST = 1 << 20  # bytes of a file that a script may write there
 def found(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
     """Yield each name in `etc` that counts: the operator's files, and all that is no file.
 
-    It comes with the release that it is in: the active one, and before that the image's, where
-    Docker mounts what an operator wants to have in `/usr/lib/mongooseim/etc`.
+    It comes with the release that it is in: the active one, and before that the image's, and what
+    is mounted in another one. Docker mounts what an operator wants to have in
+    `/usr/lib/mongooseim/etc` in the release that was active before.
     """
-    image = Release(os.path.join(os.path.dirname(places.release), OF_THE_IMAGE), "", "")
-    if os.path.isdir(image.server) and not os.path.samefile(image.root, release.root):
-        yield from _found_in(image, places)
-    yield from _found_in(release, places)
+    image = os.path.join(os.path.dirname(places.release), OF_THE_IMAGE)
+    others = [other for other, _ in mounted_elsewhere(release, places)]
+    for other in (Release(root, "", "") for root in dict.fromkeys((image, *others))):
+        if os.path.isdir(other.server) and not os.path.samefile(other.root, release.root):
+            for name in _found_in(other, places):
+                if other.root == image or _is_mounted(other, name, places):
+                    yield other, name
+    for name in _found_in(release, places):
+        yield release, name
 
 
-def _found_in(release: Release, places: Places) -> Iterator[tuple[Release, str]]:
+def mounted_elsewhere(release: Release, places: Places) -> list[tuple[str, str]]:
+    """Return what is mounted in releases that are not the active one: release, path in it."""
+    folder = os.path.dirname(places.release)
+    prefix = os.path.join(os.path.realpath(folder), "mongooseim-")
+    active = os.path.realpath(release.root)
+    found = []
+    for point in mounts.points():
+        name, _, path = point.removeprefix(prefix).partition("/")
+        if point.startswith(prefix) and path and prefix + name != active:
+            found.append((os.path.join(folder, f"mongooseim-{name}"), path))
+    return found
+
+
+def unseen(release: Release, places: Places) -> list[str]:
+    """Return a warning for each mount in another release, but for those in its `etc`."""
+    return [
+        f"nobody reads {os.path.join(root, path)}: it was mounted there before {release.root} "
+        "became another release; restart the container, which mounts it in that one"
+        for root, path in mounted_elsewhere(release, places)
+        if path.split("/")[0] != "etc"
+    ]
+
+
+def _is_mounted(release: Release, name: str, places: Places) -> bool:
+    return folders.is_mounted(os.path.join(release.given_etc, name), places.root)
+
+
+def _found_in(release: Release, places: Places) -> Iterator[str]:
     ours = record.read(os.path.join(release.given_etc, OURS)) or {}
     for name in _names(release.given_etc):
         path = os.path.join(release.given_etc, name)
         if not os.path.isfile(path) or _is_operators(release, name, ours.get(name, set()), places):
-            yield release, name
+            yield name
 
 
 def _names(folder: str) -> list[str]:
@@ -64,7 +97,10 @@ def _is_operators(release: Release, name: str, ours: set[str], places: Places) -
         content = _read(os.path.join(release.given_etc, name), places)
     except OSError:
         return True
-    return record.fingerprint(content) not in ours and _read(pristine, places) != content
+    if _read(pristine, places) == content:
+        return False
+    # A record may have come with the folder, from the container that an operator copied it from.
+    return record.fingerprint(content) not in ours or _is_mounted(release, name, places)
 
 
 def _read(path: str, places: Places) -> bytes:
@@ -77,12 +113,13 @@ def changes(release: Release, places: Places) -> list[str]:
     before = record.read(os.path.join(release.given_etc, SEEN))
     if before is None:
         return []
+    operators = set(_found_in(release, places))
     return [
         f"{os.path.join(release.given_etc, name)} was changed in this container since its last "
         f"start, and counts as configuration now; keep it in {places.member}, since a new "
         "container will not have it"
         for name, mark in _fingerprints(release, places).items()
-        if mark not in before.get(name, set())
+        if name in operators and mark not in before.get(name, set())
     ]
 
 
@@ -91,7 +128,7 @@ def _fingerprints(release: Release, places: Places) -> dict[str, str]:
     marks = {}
     for name in _names(release.given_etc):
         path = os.path.join(release.given_etc, name)
-        if os.path.isfile(path) and not folders.is_mounted(path, release.root):
+        if os.path.isfile(path) and not _is_mounted(release, name, places):
             with contextlib.suppress(OSError):
                 marks[name] = record.fingerprint(_read(path, places))
     return marks
@@ -106,7 +143,7 @@ def show(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
     if not can_be_changed(release, places):
         return
     before = _fingerprints(release, places)
-    operators = {name for _, name in _found_in(release, places)}
+    operators = set(_found_in(release, places))
     shown = {name: files[name] for name in files if name in before and name not in operators}
     marks = {name: record.fingerprint(content) for name, content in shown.items()}
     with contextlib.suppress(OSError):

@@ -32,6 +32,7 @@ class Image:
         """Write the configuration as each start does; return the warnings."""
         release = release or self.release
         warnings = server_root.bring_up_to_date(release.root, self.places)
+        warnings += given_etc.unseen(release, self.places)
         warnings += given_etc.changes(release, self.places)
         rendered = rendering.render(release, self.places, settings.read(environment), NODE)
         given_etc.show(release, self.places, rendered.files)

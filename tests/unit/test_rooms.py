@@ -15,7 +15,7 @@ ORDER = (
     ("", "errors", "terms", "pauses", "environment", "log", "values", "settings", "programs"),
     ("files.whole",),
     ("state", "places"),
-    ("files.folders", "files.users", "files.record"),
+    ("files.folders", "files.users", "files.mounts", "files.record"),
     ("release",),
     ("network",),
     ("erlang",),
