@@ -5,6 +5,7 @@ the container's.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import folders, record, users
-from member_entrypoint.files.whole import UNFINISHED, write_whole
+from member_entrypoint.files.whole import UNFINISHED, remove, write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release import given_etc, sources
 from member_entrypoint.release.active import Release
@@ -73,7 +74,10 @@ def write(release: Release, places: Places, rendered: Rendered) -> list[str]:
     for name, content in rendered.files.items():
         _write(os.path.join(etc, name), content)
     for name in set(os.listdir(etc)).difference(rendered.files):
-        _remove(os.path.join(etc, name))
+        if _is_folder(os.path.join(etc, name)):
+            _keep(os.path.join(etc, name), places)
+        else:
+            _remove(os.path.join(etc, name))
     for name, target in rendered.links.items():
         os.symlink(target, os.path.join(etc, name))
     note(release)
@@ -112,12 +116,21 @@ def note(release: Release) -> None:
 
 
 def _fingerprints(etc: str) -> dict[str, str]:
+    """Return a mark for each name in the server's `etc`, which tells what is there."""
     marks = {}
     for entry in os.scandir(etc):
-        if entry.is_file(follow_symlinks=False):
+        if entry.is_symlink():
+            marks[entry.name] = _link(os.readlink(entry.path))
+        elif entry.is_file():
             with open(entry.path, "rb") as file:
                 marks[entry.name] = record.fingerprint(file.read())
+        else:
+            marks[entry.name] = "folder"
     return marks
+
+
+def _link(target: str) -> str:
+    return f"link-{record.fingerprint(os.fsencode(target))}"
 
 
 def _edited(etc: str, rendered: Rendered) -> list[str]:
@@ -125,16 +138,13 @@ def _edited(etc: str, rendered: Rendered) -> list[str]:
     written = record.read(etc + WRITTEN)
     if written is None:
         return []
-    marks = _fingerprints(etc)
-    paths = []
-    for entry in os.scandir(etc):
-        mark = marks.get(entry.name, "")
-        known = set(written.get(entry.name, ()))
-        if entry.name in rendered.files:
-            known.add(record.fingerprint(rendered.files[entry.name]))
-        if not entry.is_symlink() and not entry.name.endswith(UNFINISHED) and mark not in known:
-            paths.append(entry.path)
-    return sorted(paths)
+    ours = {name: record.fingerprint(content) for name, content in rendered.files.items()}
+    ours |= {name: _link(target) for name, target in rendered.links.items()}
+    return [
+        os.path.join(etc, name)
+        for name, mark in sorted(_fingerprints(etc).items())
+        if not name.endswith(UNFINISHED) and mark not in {*written.get(name, ()), ours.get(name)}
+    ]
 
 
 def _keep(path: str, places: Places) -> str:
@@ -143,8 +153,10 @@ def _keep(path: str, places: Places) -> str:
     kept = os.path.join(folder + EDITED, name)
     try:
         os.makedirs(folder + EDITED, mode=0o700, exist_ok=True)
-        if os.path.isdir(kept) and not os.path.islink(kept):
+        if _is_folder(kept):
             shutil.rmtree(kept)
+        elif _is_folder(path):
+            remove(kept)
         os.rename(path, kept)
     except OSError as error:
         raise unusable_error(kept, "written", error) from None
@@ -154,9 +166,18 @@ def _keep(path: str, places: Places) -> str:
     )
 
 
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
 def _refuse_mounts(etc: str, places: Places) -> None:
     """Refuse to write where somebody has mounted something."""
-    for path in (etc, *(entry.path for entry in os.scandir(etc))):
+    inside = (
+        os.path.join(folder, name)
+        for folder, *names in os.walk(etc)
+        for name in itertools.chain(*names)
+    )
+    for path in itertools.chain((etc,), inside):
         if folders.is_mounted(path, places.run):
             raise ConfigurationError(
                 f"{path} is a mount, and the files there are written anew at each start; mount it "
