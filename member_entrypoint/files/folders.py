@@ -123,6 +123,22 @@ def can_be_replaced_by(uid: int, gid: int, path: str) -> bool:
         os.close(folder)
 
 
+def open_roots_own(path: str) -> int:
+    """Return a descriptor to read a file that root has put into a folder of another user.
+
+    That is no link, and has no second name. The user can have moved it there from another folder
+    of its own only, where `change_owner` gives it away. Raises OSError for anything else.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    found = os.fstat(descriptor)
+    alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and _links_are_protected()
+    if alone and found.st_uid == 0:
+        return descriptor
+    os.close(descriptor)
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
 def _is_of(folder: os.stat_result, uid: int, gid: int, name: str, descriptor: int) -> bool:
     """Tell whether a user has `name` in the folder, or can put something else in its place."""
     entry = os.stat(name, dir_fd=descriptor, follow_symlinks=False)

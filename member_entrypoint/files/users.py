@@ -103,7 +103,8 @@ def open_to_read(path: str, places: Places) -> int:
     """Return a descriptor to read the operator's file `path`; raises OSError.
 
     Root opens it as the member's user. What only root may read, root opens unless the member's user
-    can have put it there: a link to /etc/shadow would show that to the member otherwise.
+    can have put it there: a link to /etc/shadow would show that to the member otherwise. In a
+    folder of the image that is the member's, only a file of root's own counts: `docker cp`, COPY.
     """
     try:
         return open_as_member(path, places)
@@ -112,6 +113,13 @@ def open_to_read(path: str, places: Places) -> int:
         if user is None or not may_switch_to(user):
             raise
     if folders.can_be_replaced_by(user.uid, user.gid, path):
+        folder = os.path.dirname(path)
+        if not (
+            folders.is_mounted(folder, places.root)
+            or folders.can_be_replaced_by(user.uid, user.gid, folder)
+        ):
+            with contextlib.suppress(OSError):
+                return folders.open_roots_own(path)
         reason = f"only root may read it, and {NAME} (uid {user.uid}) can have put it there"
         raise PermissionError(errno.EACCES, reason, path)
     return os.open(path, READ)

@@ -124,13 +124,21 @@ def changes(release: Release, places: Places) -> list[str]:
 
 
 def _fingerprints(release: Release, places: Places) -> dict[str, str]:
-    """Return the fingerprint of each file in `etc` that is not mounted there and can be read."""
+    """Return a mark for each file in `etc` that is not mounted there: what is in it now.
+
+    The same to root as to the member's user: of what that one may not read, and of what is large,
+    size and time of change tell.
+    """
     marks = {}
     for name in _names(release.given_etc):
         path = os.path.join(release.given_etc, name)
-        if os.path.isfile(path) and not _is_mounted(release, name, places):
-            with contextlib.suppress(OSError):
-                marks[name] = record.fingerprint(_read(path, places))
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode) and not _is_mounted(release, name, places):
+                marks[name] = f"{status.st_size}-{status.st_mtime_ns}"
+                if status.st_size <= LARGEST:
+                    with open(users.open_as_member(path, places), "rb") as file:
+                        marks[name] = record.fingerprint(file.read(LARGEST))
     return marks
 
 
@@ -151,8 +159,11 @@ def show(release: Release, places: Places, files: Mapping[str, bytes]) -> None:
         record.write(os.path.join(release.given_etc, OURS), ours)
         for name, content in shown.items():
             if marks[name] != before[name]:
-                write_whole(os.path.join(release.given_etc, name), content, 0o600)
-        seen = {name: {mark} for name, mark in (before | marks).items()}
+                # Another user than the folder's may make files there, but not replace these.
+                with contextlib.suppress(OSError):
+                    write_whole(os.path.join(release.given_etc, name), content, 0o600)
+                    before[name] = marks[name]
+        seen = {name: {mark} for name, mark in before.items()}
         record.write(os.path.join(release.given_etc, SEEN), seen)
 
 

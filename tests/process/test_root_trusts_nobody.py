@@ -280,3 +280,28 @@ def test_what_is_mounted_in_a_folder_of_theirs_cannot_be_replaced(tmp_path: Path
     assert ask() == "False"
     os.chown(theirs.parent, *USER)
     assert ask() == "True"
+
+
+@pytest.mark.parametrize("what", ["file", "link", "second name", "another's"])
+def test_root_reads_its_own_file_in_a_folder_of_the_members(places: Places, what: str) -> None:
+    """`docker cp` of a file with the mode 0600 into the release's etc; no link, no second name."""
+    etc = Path(places.release, "etc")
+    etc.mkdir(parents=True)
+    secret, path = Path(places.root, "etc/shadow"), etc / "vm.args"
+    secret.write_text("-setcookie x")
+    secret.chmod(0o600)
+    match what:
+        case "link":
+            path.symlink_to(secret)
+        case "second name":
+            os.link(secret, path)
+        case _:
+            secret.rename(path)
+    if what == "another's":
+        os.chown(path, 1234, 1234)
+    os.chown(etc, *USER)
+    if what == "file":
+        assert read(path, places) == "-setcookie x"
+    else:
+        with pytest.raises(PermissionError, match="only root may read it"):
+            read(path, places)

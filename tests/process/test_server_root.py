@@ -68,7 +68,7 @@ def test_root_reads_with_the_groups_that_the_member_keeps(release: Path) -> None
     path = release / "etc/vm.args"
     path.write_text("-setcookie x\n")
     os.chown(path.parent, UID, UID)
-    os.chown(path, 0, 4321)
+    os.chown(path, 1, 4321)
     path.chmod(0o640)
     places = Places(str(release.parents[2]))
     groups = os.getgroups()
