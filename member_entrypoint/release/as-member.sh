@@ -43,8 +43,13 @@ elif [ ! -w "${HOME:-/}" ]; then
     export HOME=/run/mongooseim
 fi
 # The server runs from a folder of its own in the release, with a copy of this program.
-as_member_bin=$(cd "${0%/*}" 2> /dev/null && pwd -P)
-if [ -x "${as_member_bin%/bin}/.server/bin/${0##*/}" ]; then
-    exec "${as_member_bin%/bin}/.server/bin/${0##*/}" "$@"
-fi
-unset as_member_bin
+case $0 in
+    */.server/bin/*) ;;
+    *)
+        as_member=$(/usr/bin/readlink -f -- "$0")
+        if [ -x "${as_member%/bin/*}/.server/bin/${as_member##*/}" ]; then
+            exec "${as_member%/bin/*}/.server/bin/${as_member##*/}" "$@"
+        fi
+        unset as_member
+        ;;
+esac
