@@ -54,8 +54,14 @@ def _give_to_member(etc: str, places: Places) -> None:
     os.chmod(etc, 0o1777)  # noqa: S103 - as /run/mongooseim, and /tmp
     user = users.image_user(places)
     if user and os.geteuid() == 0:
-        for path in (etc, *(entry.path for entry in os.scandir(etc))):
-            os.chown(path, *user, follow_symlinks=False)
+        os.chown(etc, *user)
+        for entry in os.scandir(etc):
+            # A second name may be one of what only root shall change: as `folders.change_owner`.
+            if (
+                entry.is_dir(follow_symlinks=False)
+                or entry.stat(follow_symlinks=False).st_nlink == 1
+            ):
+                os.chown(entry.path, *user, follow_symlinks=False)
 
 
 def bring_up_to_date(root: str, places: Places) -> list[str]:

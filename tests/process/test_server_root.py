@@ -79,3 +79,14 @@ def test_root_reads_with_the_groups_that_the_member_keeps(release: Path) -> None
         os.setgroups(groups)
     with pytest.raises(PermissionError):
         users.open_to_read(str(path), places)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners")
+def test_a_file_of_etc_with_a_second_name_is_not_given(release: Path) -> None:
+    """A tarball whose equal files are one: a program would be the member's, that root calls."""
+    os.link(release / "bin/mongooseimctl", release / "etc/tool")
+    for name in ("log", "var"):
+        (release / name).unlink()
+    server_root.lay_out(str(release), Places(str(release.parents[2])))
+    assert (release / "etc/vm.args").stat().st_uid == UID
+    assert (release / "bin/mongooseimctl").stat().st_uid == 0
