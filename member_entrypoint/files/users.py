@@ -5,6 +5,7 @@ A container that starts as another user keeps that user, and needs no root.
 
 import contextlib
 import errno
+import functools
 import os
 import stat
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -43,8 +44,14 @@ def image_user(places: Places) -> User | None:
 
 def may_switch_to(user: User) -> bool:
     """Tell whether this process is root, and may give away its files and become `user`."""
+    return _may_switch_to(user, os.geteuid())
+
+
+@functools.cache
+def _may_switch_to(user: User, euid: int) -> bool:
+    """Tell the same of a process that has the effective uid `euid`; looked up once."""
     return (
-        os.geteuid() == 0 != user.uid
+        euid == 0 != user.uid
         and _has_capabilities()
         and _is_mapped(user.uid, "uid_map")
         and _is_mapped(user.gid, "gid_map")
@@ -109,8 +116,8 @@ def open_to_read(path: str, places: Places) -> int:
     try:
         return open_as_member(path, places)
     except PermissionError:
-        user = image_user(places)
-        if user is None or not may_switch_to(user):
+        user = _user_to_act_as(places)
+        if user is None:
             raise
     if folders.can_be_replaced_by(user.uid, user.gid, path):
         folder = os.path.dirname(path)
@@ -127,11 +134,19 @@ def open_to_read(path: str, places: Places) -> int:
 
 def open_as_member(path: str, places: Places) -> int:
     """Return a descriptor to read what the member's user may read; raises OSError."""
-    user = image_user(places)
-    if user is None or not may_switch_to(user):
+    user = _user_to_act_as(places)
+    if user is None:
         return os.open(path, READ)
     with acting_as(user):
         return os.open(path, READ)
+
+
+def _user_to_act_as(places: Places) -> User | None:
+    """Return the member's user if this process is a root that may become it."""
+    if os.geteuid() != 0:
+        return None
+    user = image_user(places)
+    return user if user and may_switch_to(user) else None
 
 
 def drop_root(user: User, environment: MutableMapping[str, str], places: Places) -> None:

@@ -113,13 +113,15 @@ def changes(release: Release, places: Places) -> list[str]:
     before = record.read(os.path.join(release.given_etc, SEEN))
     if before is None:
         return []
-    operators = set(_found_in(release, places))
+    marks = _fingerprints(release, places)
+    changed = [name for name, mark in marks.items() if mark not in before.get(name, set())]
+    operators = set(_found_in(release, places)) if changed else set()
     return [
         f"{os.path.join(release.given_etc, name)} was changed in this container since its last "
         f"start, and counts as configuration now; keep it in {places.member}, since a new "
         "container will not have it"
-        for name, mark in _fingerprints(release, places).items()
-        if name in operators and mark not in before.get(name, set())
+        for name in changed
+        if name in operators
     ]
 
 
