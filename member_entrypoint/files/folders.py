@@ -123,17 +123,16 @@ def can_be_replaced_by(uid: int, gid: int, path: str) -> bool:
         os.close(folder)
 
 
-def open_roots_own(path: str) -> int:
-    """Return a descriptor to read a file that root has put into a folder of another user.
+def open_alone(path: str) -> int:
+    """Return a descriptor to read a file in a folder of a user who may not read it.
 
-    That is no link, and has no second name. The user can have moved it there from another folder
-    of its own only, where `change_owner` gives it away. Raises OSError for anything else.
+    It is no link, and has no second name: that user can have moved it there only from another
+    folder of its own, where `change_owner` gives it away. Raises OSError for anything else.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags)
     found = os.fstat(descriptor)
-    alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and _links_are_protected()
-    if alone and found.st_uid == 0:
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and _links_are_protected():
         return descriptor
     os.close(descriptor)
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)

@@ -111,7 +111,7 @@ def open_to_read(path: str, places: Places) -> int:
 
     Root opens it as the member's user. What only root may read, root opens unless the member's user
     can have put it there: a link to /etc/shadow would show that to the member otherwise. In a
-    folder of the image that is the member's, only a file of root's own counts: `docker cp`, COPY.
+    folder of the image that is the member's, a file that is no link counts: `docker cp`, COPY.
     """
     try:
         return open_as_member(path, places)
@@ -126,7 +126,7 @@ def open_to_read(path: str, places: Places) -> int:
             or folders.can_be_replaced_by(user.uid, user.gid, folder)
         ):
             with contextlib.suppress(OSError):
-                return folders.open_roots_own(path)
+                return folders.open_alone(path)
         reason = f"only root may read it, and {NAME} (uid {user.uid}) can have put it there"
         raise PermissionError(errno.EACCES, reason, path)
     return os.open(path, READ)

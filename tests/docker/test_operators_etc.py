@@ -178,7 +178,8 @@ def test_a_script_that_moves_a_template_there_and_runs_the_start_script(
 
 
 def test_docker_cp_then_docker_restart(cluster: Cluster, theirs: Path) -> None:
-    """Used, and a warning says that a new container will not have it."""
+    """Used, and a warning says that a new container will not have it; only root may read it."""
+    (theirs / "mongooseim.toml").chmod(0o600)
     member = cluster.run("mongooseim-1", env=ALONE)
     serves(member, 5222)
     docker("cp", f"{theirs}/mongooseim.toml", f"{member.name}:{ETC}/mongooseim.toml")
