@@ -118,8 +118,7 @@ def changes(release: Release, places: Places) -> list[str]:
     operators = set(_found_in(release, places)) if changed else set()
     return [
         f"{os.path.join(release.given_etc, name)} was changed in this container since its last "
-        f"start, and counts as configuration now; keep it in {places.member}, since a new "
-        "container will not have it"
+        "start, and counts as configuration now; a new container will not have it: mount it there"
         for name in changed
         if name in operators
     ]

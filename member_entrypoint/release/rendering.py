@@ -160,9 +160,12 @@ def _keep(path: str, places: Places) -> str:
         os.rename(path, kept)
     except OSError as error:
         raise unusable_error(kept, "written", error) from None
+    # Of /member only some files are taken.
+    of_member = name in sources.TAKEN_FROM_MEMBER
+    place = places.member if of_member else os.path.join(places.release, "etc")
     return (
         f"{path} was edited, and is written anew at each start: what it was is {kept} now; to have "
-        f"it count, put it into {places.member}"
+        f"it count, put it into {place}"
     )
 
 

@@ -69,8 +69,8 @@ def test_what_is_edited_or_copied_there_counts_at_the_next_start(image: Image) -
     (image.etc / "app.config").write_text("[{kernel, []}].\n")
     (image.etc / "server.pem").write_text("key")
     keep = (
-        f"was changed in this container since its last start, and counts as configuration now; "
-        f"keep it in {image.places.member}, since a new container will not have it"
+        "was changed in this container since its last start, and counts as configuration now; "
+        "a new container will not have it: mount it there"
     )
     names = ("app.config", "server.pem")
     assert image.start() == [f"{image.etc / name} {keep}" for name in names]
@@ -184,11 +184,11 @@ def test_what_is_edited_in_the_servers_etc_is_kept_and_named(image: Image) -> No
     (etc / "new").mkdir()
     (etc / "new/file").write_text("put there")
     run = os.path.join(image.places.run, "etc")
-    put = f"put it into {image.places.member}"
+    places = {"app.config": image.places.member, "new": image.etc}
     assert image.start() == [
         f"{run}/{name} was edited, and is written anew at each start: what it was is "
-        f"{run}.edited/{name} now; to have it count, {put}"
-        for name in ("app.config", "new")
+        f"{run}.edited/{name} now; to have it count, put it into {place}"
+        for name, place in places.items()
     ]
     assert Path(f"{run}.edited/app.config").read_text() == "[{edited, []}].\n"
     assert Path(f"{run}.edited/new/file").read_text() == "put there"
