@@ -5,6 +5,7 @@ they like. `.server` in it is ours: `etc`, `var` and `log` lead to folders that 
 all else is the release's, by links. The programs are copies: they find `etc` by where they are.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from member_entrypoint.release.active import PRISTINE, SERVER
 
 AS_MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "as-member.sh")
 SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
+READ = os.O_RDONLY | os.O_CLOEXEC
 LONGEST_PROGRAM = 1 << 20  # bytes of a program that is copied; larger ones are no scripts
 RUN_TIME = ("etc", "var", "log")
 TEMPLATES = "templates"  # those of the bootstrap scripts, which operators mount
@@ -44,7 +46,7 @@ def lay_out(root: str, later: Places) -> None:
         if os.path.isfile(path):
             _have_it_run_as_member(path)
     _give_to_member(os.path.join(root, "etc"), later)
-    bring_up_to_date(root, later)
+    bring_up_to_date(root, None)
 
 
 def _give_to_member(etc: str, places: Places) -> None:
@@ -64,12 +66,13 @@ def _give_to_member(etc: str, places: Places) -> None:
                 os.chown(entry.path, *user, follow_symlinks=False)
 
 
-def bring_up_to_date(root: str, places: Places) -> list[str]:
+def bring_up_to_date(root: str, places: Places | None) -> list[str]:
     """Let the server's folder in the release `root` have what has come into the release since.
 
-    Returns a warning for each thing that the server will not see, since this user may not write
-    there. Raises `ConfigurationError` for a program that cannot be read, and where the release has
-    no folder for the server.
+    `places` is None for a release that nobody but this process can have changed. Returns a warning
+    for each thing that the server will not see, since this user may not write there. Raises
+    `ConfigurationError` for a program that cannot be read, and where the release has no folder for
+    the server.
     """
     server = os.path.join(root, SERVER)
     if not os.path.isdir(os.path.join(server, "bin")):
@@ -122,7 +125,7 @@ def _copy_files(source: str, target: str) -> None:
                 shutil.copyfile(entry.path, os.path.join(target, entry.name))
 
 
-def _program(path: str, used: str, places: Places) -> bytes | None:
+def _program(path: str, used: str, places: Places | None) -> bytes | None:
     """Return the content of a program, as the server's folder has it; None if it is no script.
 
     What the member's user may not read is no program of the server's, and a copy would show it.
@@ -131,14 +134,22 @@ def _program(path: str, used: str, places: Places) -> bytes | None:
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > LONGEST_PROGRAM:
             return None
-        with open(users.open_as_member(path, places), "rb") as file:
-            return _as_member_first(file.read(LONGEST_PROGRAM))
+        return _content(users.open_as_member(path, places) if places else os.open(path, READ))
     except OSError as error:
-        if not os.path.isfile(used) or os.path.islink(used):
+        if not places or os.path.islink(used) or not os.path.isfile(used):
             return None
+        with contextlib.suppress(OSError):
+            content = _content(users.open_to_read(path, places))
+            if content == _content(os.open(used, READ)):
+                return content
         raise ConfigurationError(
             f"{path} cannot be read by the member's user ({error.strerror})"
         ) from None
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as file:
+        return _as_member_first(file.read(LONGEST_PROGRAM))
 
 
 def _have_it_run_as_member(program: str) -> None:

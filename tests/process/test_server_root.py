@@ -74,11 +74,11 @@ def test_root_reads_with_the_groups_that_the_member_keeps(release: Path) -> None
     groups = os.getgroups()
     os.setgroups([0, 4321])
     try:
-        os.close(users.open_to_read(str(path), places))
+        os.close(users.open_as_member(str(path), places))
     finally:
         os.setgroups(groups)
     with pytest.raises(PermissionError):
-        users.open_to_read(str(path), places)
+        users.open_as_member(str(path), places)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners")
@@ -90,3 +90,20 @@ def test_a_file_of_etc_with_a_second_name_is_not_given(release: Path) -> None:
     server_root.lay_out(str(release), Places(str(release.parents[2])))
     assert (release / "etc/vm.args").stat().st_uid == UID
     assert (release / "bin/mongooseimctl").stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_programs_are_copied_out_of_a_folder_that_is_roots_alone(release: Path) -> None:
+    """As a tarball is unpacked; a program that only its owner may read is one, too."""
+    shutil.rmtree(release / ".server/bin")
+    (release / "bin/mongooseimctl").chmod(0o700)
+    for name in ("log", "var"):
+        (release / name).unlink()
+    release.chmod(0o700)
+    server_root.lay_out(str(release), Places(str(release.parents[2])))
+    release.chmod(0o755)
+    for _ in range(2):
+        for name in ("mongooseim", "mongooseimctl"):
+            assert not (release / ".server/bin" / name).is_symlink()
+            assert (release / ".server/bin" / name).is_file()
+        assert bring_up_to_date(release) == []

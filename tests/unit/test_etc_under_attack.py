@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 from pathlib import Path
@@ -46,12 +47,17 @@ def test_a_record_that_is_no_record_is_none(tmp_path: Path, kind: str) -> None:
     assert record.read(str(path)) is None
 
 
+def let_all_walk_through(path: Path) -> None:
+    """Open a folder of pytest's, which is for its user alone."""
+    for each in (path, *path.parents):
+        if "pytest-of-" in str(each):
+            each.chmod(0o755)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has what others may not read")
 def test_a_file_of_roots_counts_and_is_named_once(tmp_path: Path) -> None:
     """A mongooseim.toml with the mode 0600, by `docker cp`: status 78; also a large file."""
-    tmp_path.chmod(0o755)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    let_all_walk_through(tmp_path)
     image = Image(tmp_path / "root")
     (tmp_path / "root/etc").mkdir()
     Path(image.places.passwd).write_text("mongooseim:*:54321:54321:::\n")
@@ -75,12 +81,12 @@ def test_a_change_is_named_to_another_user_too(tmp_path: Path) -> None:
     """Who may make files in the release's etc, as in /tmp, and replace none."""
     image = Image(tmp_path / "root")
     os.chown(image.etc, 54321, 54321)
-    for each in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        each.chmod(0o755)
+    let_all_walk_through(tmp_path)
     image.etc.chmod(0o1777)  # as the image has it
     for path in (image.places.run, image.places.data, image.places.log):
         os.makedirs(path)
         os.chown(path, 4321, 4321)
+    codecs.lookup("ascii")  # that user may not import it
     child = os.fork()
     if child == 0:
         os.setresuid(4321, 4321, 4321)
