@@ -24,6 +24,7 @@ TAKEN_FROM_MEMBER = (
 OLD_CONFIGURATION = "ejabberd.cfg"  # the server's configuration before MongooseIM 3.2
 SERVER_CONFIGURATIONS = ("mongooseim.toml", "mongooseim.cfg", OLD_CONFIGURATION)
 CONFIGURATIONS = {*TAKEN_FROM_MEMBER, OLD_CONFIGURATION}
+LARGEST_CONFIGURATION = 16 << 20  # bytes; the largest that is known has 1 MB
 LARGEST_COPIED = 1 << 20  # bytes of a file of the operator's that is no configuration
 
 
@@ -154,9 +155,14 @@ def read(path: str, places: Places) -> bytes:
     """
     try:
         with open(users.open_to_read(path, places), "rb") as file:
-            return file.read()
+            content = file.read(LARGEST_CONFIGURATION + 1)
     except OSError as error:
         raise unusable_error(path, "read", error) from None
+    if len(content) > LARGEST_CONFIGURATION:
+        raise ConfigurationError(
+            f"{path} has more than {LARGEST_CONFIGURATION >> 20} MiB, which no configuration has"
+        )
+    return content
 
 
 def read_text(path: str, places: Places) -> str:

@@ -1,5 +1,6 @@
 """Which files of the operator are read, which are refused, and which nobody reads."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,12 @@ def test_a_byte_order_mark_is_no_part_of_a_text(places: Places) -> None:
     path = Path(places.member, "vm.args")
     path.write_bytes(b"\xef\xbb\xbf-sname x")
     assert sources.read_text(str(path), places) == "-sname x"
+
+
+def test_a_file_without_end_is_refused(places: Places) -> None:
+    """It would be read into memory as a whole, at each start."""
+    path = Path(places.member, "mongooseim.toml")
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(ConfigurationError, match=r"mongooseim.toml has more than 16 MiB"):
+        sources.read(str(path), places)
