@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from member_entrypoint import environment as process_environment
 from member_entrypoint import settings, state
 from member_entrypoint.cluster import facts, member
-from member_entrypoint.cluster.decision import Plan, decide, waits_before_start
+from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.facts import has_schema, other_nodes_on_disk
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import (
@@ -132,8 +132,11 @@ def live(
     VM was restarted after a partition.
     """
     chosen = this.settings
-    plan = decide(facts.read_facts(this))
-    if chosen.wait_for or chosen.discovery_file or waits_before_start(plan):
+    known = facts.read_known(this, schema=False)
+    waits = decide(known).step is not Step.RUN
+    if known.alone:
+        facts.forget_unfinished(this.places, this.node, known.record)
+    if waits or chosen.wait_for or chosen.discovery_file:
         run_helper(supervisor, task("look", deadline=deadline), environment)
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
@@ -152,7 +155,7 @@ def live(
     helpers = []
     if chosen.discovery_file:
         helpers.append(Helper(task("discover"), f"keeps {chosen.discovery_file}"))
-    if plan is not Plan.ALONE:
+    if not known.alone:
         helpers.append(Helper(task("watch", restarts=restarts), "watches for partitions"))
     service = Service(supervisor, this, vm, environment, helpers)
     return service.run(task("settle", deadline=deadline))

@@ -35,8 +35,8 @@ class Pauses:
         self._said, self._spoke = about, now
         return True
 
-    def pause(self) -> None:
-        """Sleep for the next pause, not beyond the deadline."""
+    def pause(self, longest: float | None = None) -> None:
+        """Sleep for the next pause, not beyond the deadline; it is at most `longest` seconds."""
         length = self._next * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
         time.sleep(max(0.0, min(length, self._deadline - time.monotonic())))
-        self._next = min(LONGEST, self._next * GROWTH)
+        self._next = min(longest or LONGEST, self._next * GROWTH)

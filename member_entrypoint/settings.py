@@ -69,6 +69,8 @@ class Settings(NamedTuple):
     """Whether a node with data of its own may join, and lose them."""
     node_renamed: str
     """`refuse` or `start-empty`: what to do beside the data of another node name."""
+    new_cluster: str
+    """`auto` or `never`: whether a primary without data may start a new cluster."""
     partition_policy: str
     """`ignore` or `restart-minority`."""
     discovery_name: str | None
@@ -132,6 +134,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("WAIT_FOR", "", parse_addresses),
     Variable("JOIN_DISCARDS_DATA", "false", parse_boolean),
     Variable("NODE_RENAMED", "refuse", one_of("refuse", "start-empty")),
+    Variable("NEW_CLUSTER", "auto", one_of("auto", "never")),
     Variable("PARTITION_POLICY", "ignore", one_of("ignore", "restart-minority")),
     Variable("DISCOVERY_NAME", None, parse_host),
     Variable("DISCOVERY_FILE", None, parse_path),

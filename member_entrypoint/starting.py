@@ -9,15 +9,20 @@ import sys
 import time
 
 from member_entrypoint.cluster import facts
-from member_entrypoint.cluster.decision import Marker, Plan, decide
-from member_entrypoint.cluster.facts import forget_marker, has_schema, read_marker, write_marker
+from member_entrypoint.cluster.decision import Decision, Step
+from member_entrypoint.cluster.inference import clears, has_data
+from member_entrypoint.cluster.knowledge import Known, Marker, Record
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.reach import flags_of
-from member_entrypoint.errors import ClusteringError, StartError
+from member_entrypoint.errors import StartError
 from member_entrypoint.files import users
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.release import sources
 from member_entrypoint.release.vm_args import DEFAULT_COOKIE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from member_entrypoint.cluster.beside import Beside
 
 STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
@@ -37,99 +42,100 @@ def look(member: Member, deadline: float) -> None:
         from member_entrypoint.cluster import discovery
 
         discovery.prepare_file(member)
-    known = facts.read_facts(member)
-    plan = decide(known)
-    if plan is Plan.EXAMINE:
-        from member_entrypoint.cluster import membership
+    if not member.is_alone:
+        from member_entrypoint.cluster import looking
 
-        nodes = membership.read_schema_nodes(member)
-        plan = decide(known._replace(schema_nodes=nodes))
-    target = member.role.target or ""
-    if plan is Plan.MEMBER:
-        write_marker(member.places, member.node, Marker.JOINED, target)
-    elif plan is Plan.REFUSE:
-        raise ClusteringError(
-            f"Failed clustering {member.node} with {target}: this node has data of its own in "
-            f"{member.places.mnesia(member.node)}, which joining would delete; set "
-            "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give "
-            "it an empty volume"
+        _carry_out(member, *looking.decide_before(member, deadline), deadline)
+
+
+def _carry_out(member: Member, known: Known, decision: Decision, deadline: float) -> None:
+    """Do what must be done before the VM starts, so that a kill after any of it does no harm."""
+    if decision.step is Step.JOIN:
+        from member_entrypoint.cluster import joining
+
+        joining.prepare_to_join(member, known, decision.whom[0], deadline)
+    elif decision.step is Step.START_CLUSTER:
+        new = Record(Marker.STARTING, member.node, certain=decision.certain)
+        facts.write_marker(member.places, member.node, new, durable=False)
+        if clears(known, None):
+            from member_entrypoint.cluster import joining
+
+            joining.delete_unused_schema(member)
+        _say_doubt(member, decision)
+
+
+def _say_doubt(member: Member, decision: Decision) -> None:
+    """Log why a new cluster may be the second one, if so."""
+    if decision.rule == "silent":
+        member.log.warning(
+            f"DNS does not answer: {member.node} starts a new cluster",
+            risk="another member may have the cluster's data; it is looked for until DNS answers",
+            what_to_do="NEW_CLUSTER=never, once the cluster exists",
         )
-    elif plan is Plan.START_CLUSTER:
-        from member_entrypoint.cluster import new_cluster
-
-        found = new_cluster.find_existing_cluster(member, deadline)
-        if found:
-            _prepare_to_join(member, found, deadline)
-        else:
-            forget_marker(member.places, member.node)
-    elif plan is Plan.JOIN:
-        _prepare_to_join(member, target, deadline)
-
-
-def _prepare_to_join(member: Member, target: str, deadline: float) -> None:
-    """Wait until `target` can be joined; mark the schema on the disk as an unfinished join's."""
-    from member_entrypoint.cluster import joining
-
-    member.log.info(f"MongooseIM node {member.node} joining {target}")
-    joining.wait_until_joinable(member, target, deadline)
-    # Before the others forget this node: a start after a crash in between knows whom to join.
-    write_marker(member.places, member.node, Marker.JOINING, target)
-    if not has_schema(member.places, member.node):
-        joining.remove_stale_entry(member, target, deadline)
+    elif decision.rule == "hidden":
+        member.log.info(
+            f"{member.node} starts a new cluster, and goes on looking for another one",
+            reason="its own name is not in DNS yet, so others may be missing there, too",
+        )
 
 
 def settle(member: Member, deadline: float) -> None:
-    """Wait until the VM has started, then act on the plan until `deadline`.
+    """Wait until the VM has started, then act on the decision until `deadline`.
 
     `deadline` is an instant of `time.monotonic`. Raises `StartError`, `ClusteringError` and its
     kin; the VM must be stopped then.
     """
+    known = facts.read_known(member, schema=not member.is_alone)
+    joins = known.record.marker is Marker.JOINING and not has_data(known)
+    beside = None
+    if not known.alone and not joins:
+        from member_entrypoint.cluster.beside import Beside
+
+        beside = Beside(member, known)
+        beside.look()  # as early as can be: Mnesia may do harm when it starts
     for warning in users.warnings(member.places):
         member.log.warning(warning)
-    plan = decide(facts.read_facts(member))
-    target = member.role.target or ""
-    has_data = plan is Plan.MEMBER or (
-        plan is Plan.PRIMARY and has_schema(member.places, member.node)
-    )
-    if plan is Plan.START_CLUSTER:
-        # `look` has found out whether there is a cluster; the VM may have its schema, or not yet.
-        marker, other = read_marker(member.places, member.node)
-        plan, target = (Plan.JOIN, other) if marker is Marker.JOINING else (Plan.PRIMARY, "")
     if member.settings.print_config_files_on_start:
         from member_entrypoint.release import masking
 
         sys.stdout.write(masking.show_files(member.release.etc, member.release.given_etc))
         sys.stdout.flush()
-    if has_data or plan is Plan.JOIN:
+    if not known.alone:
         # Imported now, while there is nothing to do but to wait.
         from member_entrypoint.cluster import joining, membership
-    # Asked while the VM boots: once its Mnesia runs, it may have made itself known again.
-    member_that_removed_us = membership.find_member_that_removed_us(member) if has_data else ""
-    if member_that_removed_us and not member.settings.join_discards_data:
-        raise membership.removed_error(member, target)
-    _wait_until_started(member)
-    _warn(member, plan)
-    _say_what_it_is(member, plan)
-    if member_that_removed_us and not membership.is_listed_by(member, member_that_removed_us):
-        write_marker(member.places, member.node, Marker.JOINING, member_that_removed_us)
-        plan, target = Plan.JOIN, member_that_removed_us
-    if plan is Plan.PRIMARY:
-        member.log.info(f"Clustered {member.node} with {member.node}")
-    elif plan is Plan.MEMBER:
-        membership.check_membership(member, target, deadline)
-    elif plan is Plan.JOIN:
-        joining.join(member, target, deadline)
-        write_marker(member.places, member.node, Marker.JOINED, target)
-        member.log.info(f"Clustered {member.node} with {target}")
+    _wait_until_started(member, beside)
+    _warn(member)
+    _say_what_it_is(member, known, joins=joins)
+    if beside is not None:
+        while not beside.is_clear():
+            time.sleep(STATUS_INTERVAL)
+        if beside.decision.step is Step.JOIN:
+            membership.join_again(member, known, beside.decision.whom[0], deadline)
+        else:
+            membership.confirm(member, known, deadline)
+    elif joins:
+        joining.join(member, known.record.other, deadline)
+        membership.note_joined(member, known.record.other)
 
 
-def _warn(member: Member, plan: Plan) -> None:
+def explain(member: Member) -> None:
+    """Find out why a VM with data ended while it booted, if it is because of another cluster.
+
+    Mnesia ends a VM that meets a node of its schema in another cluster. Raises `RemovedError` where
+    that cluster is one that people use, `TryAgainError` where it is a node that is about to join.
+    """
+    from member_entrypoint.cluster import beside
+
+    beside.explain(member, facts.read_known(member, schema=True))
+
+
+def _warn(member: Member) -> None:
     """Log what is not as it should be, though the member runs; after the VM's start, as below."""
     wanted = member.settings.mongooseim_config_format
     for warning in sources.unread(member.release, member.places, wanted):
         member.log.warning(warning)
     flags = flags_of(member.release, member.settings)
-    if plan is not Plan.ALONE and flags.get("setcookie") == DEFAULT_COOKIE:
+    if not member.is_alone and flags.get("setcookie") == DEFAULT_COOKIE:
         member.log.warning(
             f"the Erlang cookie is the default one, {DEFAULT_COOKIE!r}: whoever reaches the ports "
             "of this node can run code in it",
@@ -138,20 +144,20 @@ def _warn(member: Member, plan: Plan) -> None:
         )
 
 
-def _say_what_it_is(member: Member, plan: Plan) -> None:
-    """Log the plan after the VM's start: the first line takes 60 ms of CPU, which the VM wants."""
-    if plan is Plan.PRIMARY:
-        member.log.info(f"MongooseIM cluster primary node {member.node}")
-    elif plan is Plan.ALONE and member.settings.join_cluster:
+def _say_what_it_is(member: Member, known: Known, *, joins: bool) -> None:
+    """Log the role after the VM's start: the first line takes 60 ms of CPU, which the VM wants."""
+    if known.alone and member.settings.join_cluster:
         member.log.info(
             f"MongooseIM node {member.node} joins nobody: mongooseim.toml configures CETS and no "
             "Mnesia, which needs no join"
         )
-    elif plan is Plan.ALONE:
+    elif known.alone:
         member.log.info(f"MongooseIM node {member.node} runs alone, as JOIN_CLUSTER=false says")
+    elif known.target is None and not joins:
+        member.log.info(f"MongooseIM cluster primary node {member.node}")
 
 
-def _wait_until_started(member: Member) -> None:
+def _wait_until_started(member: Member, beside: "Beside | None") -> None:
     """Wait for `started` in the server's status file; PID 1 notices if the VM ends."""
     began = time.monotonic()
     timeout = member.settings.start_timeout
@@ -165,17 +171,14 @@ def _wait_until_started(member: Member) -> None:
                 f"{member.release.status() or 'not known'!r}; "
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
+        if beside is not None:
+            beside.look()
         if now >= look_again and member.erlang.reach.plain_tcp:
-            from member_entrypoint.cluster import membership
+            from member_entrypoint.cluster import awaited
 
-            awaited = membership.whom_mnesia_waits_for(member)
-            membership.connect(member, awaited)
-            reason = (
-                "Mnesia loads its tables from the node that went down last, which may be "
-                f"{' or '.join(awaited)}: start it"
-                if awaited
-                else ""
-            )
+            reason = awaited.connect(member)
+            if beside is not None and reason:
+                beside.look_again()
             look_again = time.monotonic() + MNESIA_INTERVAL
         if pauses.time_to_speak(reason):
             member.log.info(

@@ -12,6 +12,10 @@ STATE_FILE = "run/mongooseim/state"
 PROCESSES_FILE = "run/mongooseim/processes"
 PARTITION_FILE = "run/mongooseim/partition"
 LEFT_FILE = "run/mongooseim/left"
+YIELD_FILE = "run/mongooseim/second"
+OTHER_CLUSTER_FILE = "run/mongooseim/other-cluster"
+REASONS = (PARTITION_FILE, LEFT_FILE, YIELD_FILE)
+"""Notes that say why a member that serves is not ready."""
 
 WAITING = "waiting"
 STARTING = "starting"
@@ -28,7 +32,7 @@ def begin(root: str, port: int) -> None:
     `port` is the TCP port whose listener makes the member ready. Raises OSError.
     """
     os.makedirs(os.path.join(root, os.path.dirname(STATE_FILE)), exist_ok=True)
-    for stale in (STATE_FILE, PARTITION_FILE, LEFT_FILE):
+    for stale in (STATE_FILE, *REASONS, OTHER_CLUSTER_FILE):
         forget(root, stale)
     note_processes(root, port)
     note(root, STATE_FILE, WAITING)

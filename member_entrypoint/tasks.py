@@ -34,6 +34,13 @@ def settle(variables: Variables, deadline: str) -> None:
     starting.settle(_member(variables), float(deadline))
 
 
+def explain(variables: Variables) -> None:
+    """Find out whether the VM ended because of another cluster; raises the error that says so."""
+    from member_entrypoint import starting
+
+    starting.explain(_member(variables))
+
+
 def leave(variables: Variables, deadline: str) -> None:
     """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
     from member_entrypoint.cluster import leaving
@@ -86,6 +93,7 @@ def full_name(variables: Variables, host: str) -> None:
 TASKS: dict[str, Callable[..., None]] = {
     "look": look,
     "settle": settle,
+    "explain": explain,
     "leave": leave,
     "watch": watch,
     "discover": discover,

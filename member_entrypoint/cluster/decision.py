@@ -1,70 +1,354 @@
-"""What a node does about its cluster: the plan that follows from the facts about it."""
+"""What a node does about its cluster: one pure function from what it knows to what it does next.
 
+The decision is a list of rules; the first that applies decides. It is made again whenever
+something new is known: before the VM runs, while it boots, and while it serves in doubt. Nothing
+else decides.
+`docs/cluster.md` has the rules as a table, made from this module; `tests/simulation` looks for the
+sequence of events that breaks it.
+"""
+
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
+from member_entrypoint.cluster.inference import (
+    cluster_of,
+    clusters,
+    has_data,
+    in_between,
+    in_other_clusters,
+    is_cluster,
+    is_own_data,
+    may_discard,
+    ours,
+    removed_by,
+    unknown,
+    up,
+)
+from member_entrypoint.cluster.knowledge import (
+    MAY_HAVE_DATA,
+    REACHED,
+    Known,
+    Marker,
+    Peer,
+    Phase,
+    Silence,
+    State,
+    is_younger,
+)
 
-class Marker(Enum):
-    """What the file `.cluster.NODE` beside the Mnesia folder says about the schema in that folder.
 
-    Without such a file the schema itself has to be read.
+class Step(Enum):
+    """What a node does next."""
+
+    RUN = "runs with what is on its disk"
+    EXAMINE = "has its schema read by a VM"
+    ASK = "asks the others"
+    WAIT = "waits"
+    JOIN = "joins"
+    START_CLUSTER = "starts a new cluster"
+    REFUSE = "ends with the reason"
+    START_AGAIN = "starts from the beginning"
+    YIELD = "is not ready any more"
+    WARN = "says so, goes on"
+    CERTAIN = "notes that its cluster is the only one"
+
+
+class Decision(NamedTuple):
+    """What to do next, and with or for whom; why, in words; `rule` is the name of the rule.
+
+    `certain` is False for a new cluster that may be the second one, and for a wait in doubt.
     """
 
-    NONE = "none"
-    JOINING = "joining"
-    JOINED = "joined"
-    LEFT = "left"
+    step: Step
+    whom: tuple[str, ...] = ()
+    why: str = ""
+    certain: bool = True
+    rule: str = ""
 
 
-class Facts(NamedTuple):
-    """What is known about a node before its VM runs.
+class Rule(NamedTuple):
+    """A rule: when it applies and what the node does then, both in words, and the function."""
 
-    `target` is the node to join, None for a node that joins no other. `schema_nodes` are the
-    members that the node's own schema lists, None as long as the schema has not been read.
-    `discard` permits the node to lose data of its own by a join.
-    """
-
-    node: str
-    target: str | None
-    primary: bool
-    has_schema: bool
-    marker: Marker
-    schema_nodes: tuple[str, ...] | None = None
-    discard: bool = False
+    name: str
+    when: str
+    does: str
+    apply: Callable[[Known], Decision | None]
 
 
-class Plan(Enum):
-    """What a node does about its cluster."""
-
-    ALONE = "run alone"
-    START_CLUSTER = "start a new cluster, unless one exists"
-    PRIMARY = "run as the node that others join"
-    MEMBER = "run as a member of its cluster"
-    JOIN = "join the cluster"
-    EXAMINE = "read the schema on the disk, then decide"
-    REFUSE = "refuse to join, since that would delete the node's own data"
+RULES: list[Rule] = []
 
 
-def decide(facts: Facts) -> Plan:  # noqa: PLR0911 - a line for each case
-    """Return the plan for `facts`; a pure function.
-
-    Source: the contract, "Who is the primary, who joins, who runs".
-    """
-    if facts.target is None and not facts.primary:
-        return Plan.ALONE
-    if not facts.has_schema or facts.marker in {Marker.JOINING, Marker.LEFT}:
-        return Plan.START_CLUSTER if facts.target is None else Plan.JOIN
-    if facts.target is None:
-        return Plan.PRIMARY
-    if facts.marker is Marker.JOINED:
-        return Plan.MEMBER
-    if facts.schema_nodes is None:
-        return Plan.EXAMINE
-    if len(facts.schema_nodes) > 1:
-        return Plan.MEMBER
-    return Plan.JOIN if facts.discard else Plan.REFUSE
+def decide(known: Known) -> Decision:
+    """Return what a node does next, given all that it knows; a pure function, for any input."""
+    for rule in RULES:
+        decision = rule.apply(known)
+        if decision is not None:
+            if known.time_over and decision.step is Step.WAIT:
+                decision = decision._replace(step=Step.REFUSE)
+            return decision._replace(rule=rule.name)
+    raise AssertionError("the last rule applies to everything")
 
 
-def waits_before_start(plan: Plan) -> bool:
-    """Tell whether the node must ask others, or read its schema, before its VM may start."""
-    return plan in {Plan.JOIN, Plan.START_CLUSTER, Plan.EXAMINE}
+def _rule(when: str, does: str) -> Callable[[Callable[[Known], Decision | None]], None]:
+    """Add a function to the rules."""
+
+    def add(apply: Callable[[Known], Decision | None]) -> None:
+        RULES.append(Rule(apply.__name__.strip("_"), when, does, apply))
+
+    return add
+
+
+@_rule("it is told to run alone (`JOIN_CLUSTER=false`)", "runs, asks nobody")
+def _alone(known: Known) -> Decision | None:
+    return Decision(Step.RUN) if known.alone else None
+
+
+@_rule("its schema cannot be read as a file, and no marker tells whose it is", "has a VM read it")
+def _unread(known: Known) -> Decision | None:
+    if known.phase is not Phase.BEFORE or not has_data(known):
+        return None
+    if known.target is None and known.record.marker is Marker.NONE:
+        return None
+    unread = known.members is None and known.record.marker in {Marker.NONE, Marker.LEAVING}
+    return Decision(Step.EXAMINE) if unread else None
+
+
+@_rule(
+    "it has data of a cluster of its own, that nobody else is in, and is to join another node",
+    "ends with the reason, unless `JOIN_DISCARDS_DATA=true`",
+)
+def _own_data(known: Known) -> Decision | None:
+    if known.phase is not Phase.BEFORE or known.target is None or known.discard:
+        return None
+    if has_data(known) and is_own_data(known):
+        return Decision(Step.REFUSE, (known.target,))
+    return None
+
+
+@_rule("it has its cluster's data, the last of its members included", "runs, and asks the others")
+def _with_data(known: Known) -> Decision | None:
+    if known.phase is not Phase.BEFORE or not has_data(known):
+        return None
+    lost = known.target is not None and is_own_data(known)  # and may be discarded
+    return None if lost else Decision(Step.RUN)
+
+
+@_rule("nobody was asked yet", "asks the others")
+def _ask(known: Known) -> Decision | None:
+    return Decision(Step.ASK) if known.peers is None else None
+
+
+@_rule("it serves in doubt, and finds another cluster that is older", "is not ready, says so")
+def _second(known: Known) -> Decision | None:
+    if known.phase is not Phase.SERVING:
+        return None
+    for node, peer in sorted(in_other_clusters(known).items()):
+        if not known.record.certain and is_younger(known.identity, peer.identity):
+            return Decision(Step.YIELD, (node,))
+    return None
+
+
+@_rule("it serves, and finds another cluster", "says so, with the ways out")
+def _first(known: Known) -> Decision | None:
+    others = sorted(in_other_clusters(known))
+    if known.phase is not Phase.SERVING or not others:
+        return None
+    return Decision(Step.WARN, (others[0],))
+
+
+@_rule("it serves in doubt, and DNS does not say yet that nobody else is there", "goes on looking")
+def _doubt(known: Known) -> Decision | None:
+    if known.phase is not Phase.SERVING:
+        return None
+    silent = known.silence is not Silence.NOBODY and unknown(known)
+    unclear = [node for node, peer in up(known).items() if in_between(peer)]
+    if silent or known.hidden or unclear or not known.patience_over:
+        return Decision(Step.WAIT, certain=False)
+    return Decision(Step.CERTAIN)
+
+
+@_rule(
+    "it starts a new cluster, and a cluster, or a member with data, appears while its VM boots",
+    "starts from the beginning; nobody has used its schema yet",
+)
+def _not_new(known: Known) -> Decision | None:
+    if known.phase is not Phase.BESIDE or known.record.marker is not Marker.STARTING:
+        return None
+    if has_data(known):
+        return None
+    unclear = []
+    for node, peer in sorted((known.peers or {}).items()):
+        starts = peer.state in {State.STARTING, State.BUSY, State.UP} and not in_between(peer)
+        if is_cluster(node, peer) or (starts and peer.record.marker is not Marker.NONE):
+            return Decision(Step.START_AGAIN, (node,))
+        if starts and peer.state is not State.UP:
+            unclear.append(node)
+    return Decision(Step.WAIT, tuple(unclear)) if unclear else Decision(Step.RUN)
+
+
+@_rule(
+    "it has data, and a node that should be in its cluster runs in another one",
+    "ends before it serves, says which clusters there are",
+)
+def _other_cluster(known: Known) -> Decision | None:
+    others = in_other_clusters(known)
+    if known.phase is not Phase.BESIDE or not has_data(known) or not others:
+        return None
+    return Decision(Step.REFUSE, tuple(sorted(others)))
+
+
+@_rule(
+    "it has data, its cluster runs, and lists it no more; it may lose them",
+    "joins that cluster again",
+)
+def _removed_and_joins(known: Known) -> Decision | None:
+    removed = removed_by(known)
+    return Decision(Step.JOIN, removed[:1]) if removed and may_discard(known) else None
+
+
+@_rule(
+    "it has data, its cluster runs, and lists it no more: it was removed",
+    "ends before it serves, unless `JOIN_DISCARDS_DATA=true`",
+)
+def _removed_and_refuses(known: Known) -> Decision | None:
+    removed = removed_by(known)
+    return Decision(Step.REFUSE, removed) if removed else None
+
+
+@_rule(
+    "it has data, and a node that it knows is about to start a cluster, or does not answer yet",
+    "is not ready before that is known",
+)
+def _unclear(known: Known) -> Decision | None:
+    if known.phase is not Phase.BESIDE or not has_data(known):
+        return None
+    unclear = [
+        node
+        for node, peer in sorted((known.peers or {}).items())
+        if (peer.state is State.STARTING and not cluster_of(peer))
+        or (peer.state is State.UP and peer.record.marker is Marker.STARTING)
+    ]
+    if not unclear or known.patience_over:
+        return Decision(Step.RUN)
+    return Decision(Step.WAIT, tuple(unclear))
+
+
+@_rule(
+    "it has no data, and the cluster that it was joining, or has left, runs",
+    "joins it, when it reaches all that run there",
+)
+def _home(known: Known) -> Decision | None:
+    home = ours(known, known.record.identity)
+    return _join(known, home) if home else None
+
+
+@_rule(
+    "it has no data, and the node to join runs",
+    "joins it, when it reaches all that run there; says whom it cannot reach",
+)
+def _join_target(known: Known) -> Decision | None:
+    target = known.target
+    if target is None and known.record.marker is Marker.JOINING and not known.record.identity:
+        target = known.record.other  # as an older image wrote it
+    peer = up(known).get(target or "")
+    if target is None or peer is None or in_between(peer):
+        return None
+    return _join(known, {target: peer})
+
+
+@_rule("it has no data, and the node to join does not run, or is between two clusters", "waits")
+def _wait_for_target(known: Known) -> Decision | None:
+    if known.target is None:
+        return None
+    return Decision(Step.WAIT, (known.target,))
+
+
+@_rule("a primary without data; two clusters run", "ends with the reason: which of them is ours?")
+def _two_clusters(known: Known) -> Decision | None:
+    running = {peer.identity: node for node, peer in clusters(known).items()}
+    return Decision(Step.REFUSE, tuple(sorted(running.values()))) if len(running) > 1 else None
+
+
+@_rule("a primary without data; a cluster runs", "joins it")
+def _cluster_exists(known: Known) -> Decision | None:
+    running = clusters(known)
+    return _join(known, running) if running else None
+
+
+@_rule(
+    "a primary without data, that knows whom it has left, or was joining, or served with",
+    "waits for one of them, unless all of them wait with an empty disk",
+)
+def _farewell(known: Known) -> Decision | None:
+    peers = known.peers or {}
+    members = known.record.members - {known.node}
+    away = [n for n in members if n not in peers or peers[n].state is not State.EMPTY]
+    left = known.record.marker is Marker.LEFT and known.record.identity and not members
+    return Decision(Step.WAIT, tuple(sorted(away))) if away or left else None
+
+
+@_rule("a primary without data; a node that may have the cluster's exists", "waits for it")
+def _others_exist(known: Known) -> Decision | None:
+    waits = [
+        node
+        for node, peer in sorted((known.peers or {}).items())
+        if (peer.state in MAY_HAVE_DATA and peer.record.marker is not Marker.JOINING)
+        or (peer.state is State.UP and peer.record.marker in {Marker.LEAVING, Marker.LEFT})
+    ]
+    return Decision(Step.WAIT, tuple(waits)) if waits else None
+
+
+@_rule("a primary without data, and `NEW_CLUSTER=never`", "waits for a member")
+def _never(known: Known) -> Decision | None:
+    if known.may_start:
+        return None
+    return Decision(Step.WAIT, tuple(sorted(known.peers or {})))
+
+
+@_rule("a primary without data; DNS is silent, where it always comes back", "waits for DNS")
+def _outage(known: Known) -> Decision | None:
+    waits = unknown(known)
+    return Decision(Step.WAIT, waits) if waits and known.silence is Silence.OUTAGE else None
+
+
+@_rule(
+    "a primary without data; DNS is silent, and that may be an outage or a lone machine",
+    "waits for a few seconds, then starts a new cluster in doubt, with a warning",
+)
+def _silent(known: Known) -> Decision | None:
+    waits = unknown(known)
+    if not waits or known.silence is not Silence.DOUBT:
+        return None
+    if known.patience_over or known.time_over:
+        return Decision(Step.START_CLUSTER, waits, certain=False)
+    return Decision(Step.WAIT, waits, certain=False)
+
+
+@_rule("a primary without data; nobody else exists, but not even its own name is known", "the same")
+def _hidden(known: Known) -> Decision | None:
+    return Decision(Step.START_CLUSTER, certain=False) if known.hidden else None
+
+
+@_rule("a primary without data; nobody else exists, or all wait for it", "starts a new cluster")
+def _new(_known: Known) -> Decision | None:
+    return Decision(Step.START_CLUSTER)
+
+
+def _join(known: Known, running: dict[str, Peer]) -> Decision:
+    """Join one of these nodes of one cluster, if it serves and all others are reached."""
+    peers = known.peers or {}
+    ready = {
+        node: peer
+        for node, peer in running.items()
+        if (peer.serves and peer.record.marker is not Marker.LEAVING)
+        or (not peer.serves and peer.awaits <= {known.node})
+    }
+    if not ready:
+        return Decision(Step.WAIT, tuple(sorted(running)))
+    first = known.target if known.target is not None and known.target in ready else min(ready)
+    needed = ready[first].running - {known.node, first}
+    if unasked := needed - peers.keys():
+        return Decision(Step.ASK, tuple(sorted(unasked)))
+    hidden = sorted(node for node in needed if peers[node].state not in REACHED)
+    return Decision(Step.WAIT, tuple(hidden)) if hidden else Decision(Step.JOIN, (first,))

@@ -2,28 +2,56 @@
 
 import os
 
-from member_entrypoint.cluster.decision import Facts, Marker
+from member_entrypoint.cluster.knowledge import IN_BETWEEN, NOBODY, Known, Marker, Nodes, Record
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.files.whole import write_whole
 from member_entrypoint.places import Places
 
+LONGEST_MARKER = 1 << 16  # bytes: some hundred members
 
-def read_facts(member: Member) -> Facts:
-    """Return what the settings and the disk say about a member, without reading its schema."""
-    return Facts(
+
+def read_known(member: Member, *, schema: bool) -> Known:
+    """Return what settings and disk say about a member; `schema`: read its schema, too.
+
+    A member that was told to run alone, or that runs CETS, neither joins nor is joined.
+    """
+    identity, members = read_schema(member.places, member.node) if schema else ("", None)
+    return Known(
         node=member.node,
         target=member.role.target,
-        primary=member.role.primary,
+        alone=member.is_alone,
         has_schema=has_schema(member.places, member.node),
-        marker=read_marker(member.places, member.node)[0],
+        identity=identity,
+        members=members,
+        record=read_marker(member.places, member.node),
         discard=member.settings.join_discards_data,
+        may_start=member.settings.new_cluster == "auto",
     )
 
 
 def has_schema(places: Places, node: str) -> bool:
     """Tell whether `node` has a Mnesia schema on the disk."""
-    return os.path.exists(os.path.join(places.mnesia(node), "schema.DAT"))
+    return os.path.exists(schema_file(places, node))
+
+
+def schema_file(places: Places, node: str) -> str:
+    """Return the path of the schema of `node`."""
+    return os.path.join(places.mnesia(node), "schema.DAT")
+
+
+def read_schema(places: Places, node: str) -> tuple[str, Nodes | None]:
+    """Return identity and members of the cluster from the schema on the disk, in a millisecond.
+
+    They are empty and None where there is none, or where it cannot be understood: then a VM can.
+    """
+    from member_entrypoint.erlang import dets, rpc
+    from member_entrypoint.terms import TermError
+
+    try:
+        return rpc.read_schema(dets.read(schema_file(places, node)))
+    except (OSError, TermError, LookupError, TypeError):
+        return "", None
 
 
 def other_nodes_on_disk(places: Places) -> list[str]:
@@ -36,37 +64,72 @@ def other_nodes_on_disk(places: Places) -> list[str]:
     return [node for node in nodes if has_schema(places, node)]
 
 
-def _marker_file(places: Places, node: str) -> str:
+def marker_file(places: Places, node: str) -> str:
+    """Return the path of the marker of `node`; the same on each member."""
     return os.path.join(places.data, f".cluster.{node}")
 
 
-def read_marker(places: Places, node: str) -> tuple[Marker, str]:
-    """Return what the marker of `node` says, and the other node that it names.
-
-    A marker that cannot be read, or says nothing known, counts as none.
-    """
+def read_marker(places: Places, node: str) -> Record:
+    """Return what the marker of `node` says; one that makes no sense says nothing."""
     try:
-        with open(_marker_file(places, node), encoding="utf-8", errors="replace") as file:
-            word, other = [*file.read(1000).split(), "", ""][:2]
+        with open(marker_file(places, node), "rb") as file:
+            return parse_marker(file.read(LONGEST_MARKER))
     except OSError:
-        return Marker.NONE, ""
-    found = next((marker for marker in Marker if marker.value == word), Marker.NONE)
-    return found, other
+        return Record()
+
+
+def parse_marker(content: bytes) -> Record:
+    """Return what a marker says.
+
+    Its first line is the word and the other node, all that older images write and read. Lines of a
+    name and a value follow: `identity`, `members`, `doubt`.
+    """
+    first, *rest = content.decode(errors="replace").splitlines() or [""]
+    word, other = [*first.split(), "", ""][:2]
+    marker = next((known for known in Marker if known.value == word), Marker.NONE)
+    if marker is Marker.NONE:
+        return Record()
+    lines = {name: value for name, _, value in (line.partition(" ") for line in rest)}
+    members = frozenset(lines["members"].split(",")) if lines.get("members") else NOBODY
+    return Record(marker, other, lines.get("identity", ""), members, "doubt" not in lines)
+
+
+def written_marker(record: Record) -> bytes:
+    """Return the content of a marker that says `record`."""
+    lines = [f"{record.marker.value} {record.other}"]
+    if record.identity:
+        lines.append(f"identity {record.identity}")
+    if record.members:
+        lines.append(f"members {','.join(sorted(record.members))}")
+    if not record.certain:
+        lines.append("doubt")
+    return ("\n".join(lines) + "\n").encode()
 
 
 def forget_marker(places: Places, node: str) -> None:
     """Remove the marker of `node`, if there is one."""
     try:
-        os.unlink(_marker_file(places, node))
+        os.unlink(marker_file(places, node))
     except FileNotFoundError:
         return
 
 
-def write_marker(places: Places, node: str, marker: Marker, target: str) -> None:
-    """Write the marker of `node`, so that it survives a power cut; raises `ClusteringError`."""
-    path = _marker_file(places, node)
+def forget_unfinished(places: Places, node: str, record: Record) -> None:
+    """Forget a join or a farewell that was begun: this node runs alone now, with its own data."""
+    if record.marker in IN_BETWEEN:
+        forget_marker(places, node)
+
+
+def write_marker(places: Places, node: str, record: Record, *, durable: bool = True) -> None:
+    """Write the marker of `node`; `durable`: so that it survives a power cut.
+
+    One that says the same already is left alone. Raises `ClusteringError`.
+    """
+    if read_marker(places, node) == record:
+        return
+    path = marker_file(places, node)
     try:
-        write_whole(path, f"{marker.value} {target}\n".encode(), 0o644, durable=True)
+        write_whole(path, written_marker(record), 0o644, durable=durable)
     except OSError as error:
         raise ClusteringError(
             f"{path} cannot be written ({error.strerror}); make /var/lib/mongooseim writable"

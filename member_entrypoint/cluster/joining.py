@@ -1,97 +1,80 @@
-"""Joins a node to its cluster: waits for the node to join, and runs `join_cluster` on the VM."""
+"""Joins a node to its cluster: the effects, from the marker to `join_cluster` on the VM."""
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
 
 from member_entrypoint import programs
-from member_entrypoint.cluster import peers
+from member_entrypoint.cluster import facts, peers, words
+from member_entrypoint.cluster.decision import Step, decide
+from member_entrypoint.cluster.inference import clears
+from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
-from member_entrypoint.erlang import epmd, rpc
+from member_entrypoint.erlang import distribution, rpc
 from member_entrypoint.errors import ClusteringError, TryAgainError
-from member_entrypoint.network import names
+from member_entrypoint.network import surroundings
 from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom, show
 
-TARGET_DNS_TIMEOUT = 5.0  # seconds
 LONGEST_JOIN = 60.0  # seconds for one run of join_cluster
 TRIES = 3
+LOCK = Atom("mongooseim_entrypoint_join")
 
 
-def wait_until_joinable(member: Member, target: str, deadline: float) -> None:
-    """Wait until the node `target` can be joined; log what is missing.
+def prepare_to_join(member: Member, known: Known, target: str, deadline: float) -> None:
+    """Note that this node joins `target`; have what is left of an earlier life out of the way.
 
-    Raises `ClusteringError` when `deadline`, an instant of `time.monotonic`, has passed.
+    A kill between any two of these steps leaves a state from which the next start joins. Raises
+    `ClusteringError`.
     """
-    pauses = Pauses(deadline)
-    announcement = peers.Announcement(member)
-    while missing := why_not_joinable(member, target):
-        if pauses.over():
-            raise ClusteringError(
-                f"Failed clustering {member.node} with {target}: {missing}; waited for it for "
-                f"JOIN_TIMEOUT ({member.settings.join_timeout:g} s)"
-            )
-        if pauses.time_to_speak(missing):
-            member.log.info(f"waiting for {target}", reason=missing, seconds_left=pauses.left())
-        announcement.register()
-        pauses.pause()
-    announcement.withdraw()
+    if target != known.target:
+        member.log.info(f"MongooseIM node {member.node} joining {target}")
+    peer = (known.peers or {})[target]
+    record = Record(Marker.JOINING, target, peer.identity, peer.members)
+    facts.write_marker(member.places, member.node, record)
+    if clears(known, peer):
+        delete_unused_schema(member)
+    if not facts.has_schema(member.places, member.node) and member.node in peer.members:
+        remove_stale_entry(member, target, deadline)
 
 
-def why_not_joinable(member: Member, target: str) -> str:
-    """Return why this node cannot join `target`, in words; empty if it can.
+def delete_unused_schema(member: Member) -> None:
+    """Delete a schema that nobody has used, and what belongs to it; the schema itself last.
 
-    The cheap questions come first: hosts file, DNS, the epmd of the other host. The node itself is
-    asked only if its epmd knows it.
+    Raises `ClusteringError`.
     """
-    return _why_not_registered(member, target) or _why_not_serving(member, target)
+    import shutil
 
-
-def _why_not_registered(member: Member, target: str) -> str:
-    """Return why no epmd at the addresses of `target` knows that node; empty if one does."""
-    name, _, host = target.partition("@")
-    answer = names.look_up(host, member.places, TARGET_DNS_TIMEOUT)
-    if not answer.addresses:
-        return f"no address for {host}: {answer.reason}"
-    missing = ""
-    for address in answer.addresses:
-        known = epmd.names(address, port=member.erlang.reach.epmd_port)
-        if known.names is None:
-            missing = missing or known.reason
-        elif name in known.names:
-            return ""
-        else:
-            missing = f"the epmd of {host} ({address}) has no node {name}"
-    return missing
-
-
-def _why_not_serving(member: Member, target: str) -> str:
-    """Return why the Mnesia of `target` is not known to run; empty if it runs."""
+    schema = facts.schema_file(member.places, member.node)
+    folder = os.path.dirname(schema)
     try:
-        running = peers.mnesia_nodes(member, target, "running_db_nodes", ANSWER_TIMEOUT)
-    except rpc.NodeDownError:
-        return (
-            f"{target} refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its "
-            "vm.dist.args?"
-        )
-    except rpc.RpcError as error:
-        return str(error)
-    return "" if target in running else f"{target} is up, but its Mnesia does not run yet"
+        for entry in os.scandir(folder):
+            if entry.path == schema:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        os.unlink(schema)
+    except OSError as error:
+        raise ClusteringError(
+            f"{folder} holds a schema that nobody has used and that cannot be deleted: {error}"
+        ) from None
 
 
 def remove_stale_entry(member: Member, target: str, deadline: float) -> None:
-    """Remove this node, whose disk is empty, from the cluster of `target` if that still lists it.
+    """Remove this node, whose disk is empty, from the cluster of `target`, which lists it.
 
     A node that joins while the others still list it can hang in the join (seen with MongooseIM
-    6.8). A failure is logged only: the join may succeed all the same.
+    6.8). A failure is logged only: the join may succeed all the same. A Mnesia that waits for this
+    very node refuses; it goes on once this node has joined it.
     """
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
+    member.log.info(f"{target} lists {member.node}, whose data are lost: removing that entry first")
+    arguments = [Atom("schema"), Atom(member.node)]
     try:
-        if member.node not in peers.mnesia_nodes(member, target, "db_nodes", ANSWER_TIMEOUT):
-            return
-        member.log.info(
-            f"{target} lists {member.node}, whose data are lost: removing that entry first"
-        )
-        arguments = [Atom("schema"), Atom(member.node)]
         answer = member.erlang.rpc(target, "mnesia", "del_table_copy", arguments, timeout)
         reason = "" if answer == ("atomic", "ok") else show(answer)[:300]
     except rpc.RpcError as error:
@@ -103,26 +86,90 @@ def remove_stale_entry(member: Member, target: str, deadline: float) -> None:
 def join(member: Member, target: str, deadline: float) -> None:
     """Join the cluster of `target`; return when its Mnesia lists this node as running.
 
-    MongooseIM's `join_cluster` does that on the running VM. Nodes that join at the same time can
-    disturb each other, so it is tried up to `TRIES` times before `deadline`, an instant of
-    `time.monotonic`, as long as the epmd of the other host knows `target`. Raises `TryAgainError`
-    after that: this node must not serve while it waits for the next try.
+    MongooseIM's `join_cluster` does that on the running VM. Right before, it is decided once more.
+    Nodes that join at the same time can disturb each other, so it is tried up to `TRIES` times
+    before `deadline`, an instant of `time.monotonic`, as long as the epmd of the other host knows
+    `target`. Raises `TryAgainError` after that: this node must not serve while it waits for the
+    next try.
     """
     pauses = Pauses(deadline)
+    record = facts.read_marker(member.places, member.node)
+    seen = surroundings.see(member.host, member.places, peers.SCAN_DNS_TIMEOUT)
     for left in reversed(range(TRIES)):
-        outcome = _run_join_cluster(member, target, deadline)
-        try:
-            if member.node in peers.mnesia_nodes(
-                member, target, "running_db_nodes", ANSWER_TIMEOUT
-            ):
-                return
-        except rpc.RpcError as error:
-            outcome = f"{outcome}; {error}"
-        if left == 0 or pauses.over() or _why_not_registered(member, target):
+        with _turn(member, target, pauses) if seen.hidden else contextlib.nullcontext():
+            _wait_until_it_may(member, target, record, pauses)
+            outcome = _run_join_cluster(member, target, deadline)
+        peer = peers.look_at(member, [target], ANSWER_TIMEOUT)[target]
+        if member.node in peer.running:
+            _check_identity(member, target, record, peer)
+            return
+        outcome = f"{outcome}; {peer.why}" if peer.why else outcome
+        if left == 0 or pauses.over() or peer.state in {State.STOPPED, State.ABSENT, State.SILENT}:
             break
         member.log.warning(f"{member.node} could not join {target}, trying again", reason=outcome)
         pauses.pause()
     raise TryAgainError(f"{member.node} could not join {target}: {outcome}")
+
+
+def _check_identity(member: Member, target: str, record: Record, peer: Peer) -> None:
+    """See that what was joined is what was to be joined; raises `TryAgainError`."""
+    if record.identity and peer.identity and peer.identity != record.identity:
+        raise TryAgainError(
+            f"{member.node} has joined {target} while that left its cluster; it looks again"
+        )
+
+
+def _wait_until_it_may(member: Member, target: str, record: Record, pauses: Pauses) -> None:
+    """Decide once more whether to join `target` now: it, or those with it, may have changed.
+
+    Those that were members when the VM was started were reached then. Raises `TryAgainError` if
+    `target` itself is not there any more: it is waited for without a VM.
+    """
+    while True:
+        known = facts.read_known(member, schema=False)._replace(phase=Phase.BESIDE, record=record)
+        found = {node: Peer(State.REGISTERED) for node in record.members}
+        found |= peers.look_at(member, [target], ANSWER_TIMEOUT)
+        known = known._replace(peers=found, target=target)
+        decision = decide(known)
+        if decision.step is Step.ASK:
+            known = known._replace(peers=found | peers.reach(member, decision.whom))
+            decision = decide(known)
+        if decision.step is Step.JOIN:
+            return
+        text, reason = words.waits(known, decision)
+        if decision.step is not Step.WAIT or target in decision.whom or pauses.over():
+            raise TryAgainError(f"{member.node} does not join {target} now: {reason}")
+        if pauses.time_to_speak(text + reason):
+            member.log.info(text, reason=reason, seconds_left=pauses.left())
+        pauses.pause()
+
+
+@contextlib.contextmanager
+def _turn(member: Member, target: str, pauses: Pauses) -> Iterator[None]:
+    """Join one after the other, where members are not in DNS before they are ready.
+
+    Two that join at once would not see each other, and `global` would split the cluster. The turn
+    is a lock of `global` on `target`, which frees it when our connection is gone.
+    """
+    try:
+        connection = member.erlang.connect(target, ANSWER_TIMEOUT)
+    except (rpc.NodeDownError, distribution.DistributionError) as error:
+        raise TryAgainError(f"{member.node} cannot join {target} now: {error}") from None
+    with connection:
+        wanted = (Atom("set_lock"), (LOCK, connection.pid))
+        try:
+            while connection.request("global_name_server", wanted, ANSWER_TIMEOUT) != Atom("true"):
+                if pauses.over():
+                    raise TryAgainError(f"{member.node} has waited for its turn to join {target}")
+                if pauses.time_to_speak("turn"):
+                    member.log.info(
+                        f"waiting for its turn to join {target}",
+                        reason="another node joins, and it is in DNS only when it is ready",
+                    )
+                pauses.pause()
+        except distribution.DistributionError as error:
+            raise TryAgainError(f"{member.node} cannot join {target} now: {error}") from None
+        yield
 
 
 def _run_join_cluster(member: Member, target: str, deadline: float) -> str:

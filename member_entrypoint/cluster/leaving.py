@@ -4,8 +4,9 @@ import contextlib
 import time
 
 from member_entrypoint import programs, state
-from member_entrypoint.cluster.decision import Marker
+from member_entrypoint.cluster import facts
 from member_entrypoint.cluster.facts import write_marker
+from member_entrypoint.cluster.knowledge import NOBODY, Marker, Record
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError
 
@@ -25,10 +26,28 @@ def leave(member: Member, deadline: float) -> None:
 def leave_for_good(member: Member, deadline: float) -> None:
     """Leave the cluster, and note it for the next start and for probes.
 
-    `deadline` is an instant of `time.monotonic`. Raises `ClusteringError`.
+    That it begins to leave, and whom, is noted before: a kill in between leaves open who has
+    forgotten it, and the next start asks. `deadline` is an instant of `time.monotonic`. Raises
+    `ClusteringError`.
     """
-    leave(member, deadline)
-    write_marker(member.places, member.node, Marker.LEFT, "cluster")
+    places, node = member.places, member.node
+    before = facts.read_marker(places, node)
+    if before.marker is Marker.LEFT:
+        member.log.info(f"MongooseIM node {node} has left its cluster already")
+        return
+    identity, members = facts.read_schema(places, node)
+    others = (members or before.members or NOBODY) - {node}
+    leaving = Record(Marker.LEAVING, min(others, default=node), identity, others)
+    write_marker(places, node, leaving)
+    try:
+        leave(member, deadline)
+    except ClusteringError:
+        # It may have left all the same; if it has not, its schema is still the same.
+        if identity and facts.read_schema(places, node)[0] == identity:
+            write_marker(places, node, before)
+        raise
+    write_marker(places, node, leaving._replace(marker=Marker.LEFT))
     with contextlib.suppress(OSError):
         state.note(member.settings.root, state.LEFT_FILE, "this node has left its cluster")
-    member.log.info(f"MongooseIM node {member.node} left its cluster")
+    stay = f", in which {', '.join(sorted(others))} stay" if others else ""
+    member.log.info(f"MongooseIM node {node} left its cluster{stay}")

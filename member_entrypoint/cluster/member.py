@@ -51,6 +51,11 @@ class Member:
         """The part of the node name after the `@`."""
         return self.node.partition("@")[2]
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it joins nobody and nobody joins it: JOIN_CLUSTER=false, or CETS alone."""
+        return self.role.target is None and not self.role.primary
+
     @cached_property
     def erlang(self) -> "Erlang":
         """The way to ask nodes; it reads the VM's flags once, at the first use.

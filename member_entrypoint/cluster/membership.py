@@ -1,156 +1,83 @@
-"""Is this node a member of its cluster? Asks its own Mnesia, its schema and the other members."""
+"""Sees that a node that has started is a member of its cluster, and notes that."""
 
-import os
-import shutil
-import tempfile
-
-from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.facts import read_marker
+from member_entrypoint.cluster import facts, peers
+from member_entrypoint.cluster.knowledge import Known, Marker, Nodes, Record
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import rpc
-from member_entrypoint.errors import ClusteringError, RemovedError
+from member_entrypoint.errors import ClusteringError
 from member_entrypoint.pauses import Pauses
-from member_entrypoint.terms import Atom
 
-EXTRA_NODES_TIMEOUT = 3.0  # seconds
+QUIET_FAILURES = 3
+"""A node that has just started may not answer at once; that is normal, and not said."""
 
 
-def check_membership(member: Member, target: str, deadline: float) -> None:
-    """Check that the cluster of this running node has other members, and log them.
+def confirm(member: Member, known: Known, deadline: float) -> None:
+    """Note, and log, in which cluster this running node is: its own, or one with other members.
 
-    A node that does not answer is asked again until `deadline`, an instant of `time.monotonic`.
-    Raises `ClusteringError` if it never answers, or if its Mnesia lists no other node.
+    One that all others have left is what remains of its cluster. Raises `ClusteringError` where it
+    does not say so before `deadline`, an instant of `time.monotonic`.
     """
-    pauses = Pauses(deadline)
+    places, node = member.places, member.node
+    identity, members = facts.read_schema(places, node)
+    record = known.record
+    if known.target is None and record.marker in {Marker.NONE, Marker.STARTING, Marker.STARTED}:
+        record = Record(Marker.STARTED, node, identity, members or frozenset(), record.certain)
+        facts.write_marker(places, node, record)
+        member.log.info(f"Clustered {node} with {node}")
+        return
+    others = sorted(_members(member, known, deadline) - {node})
+    target = known.target or record.other
+    first = target if target in others else next(iter(others), node)
+    record = Record(Marker.JOINED, first, identity, frozenset({*others, node}), record.certain)
+    facts.write_marker(places, node, record)
+    if known.target is None:
+        member.log.info(f"Clustered {node} with {node}")
+        return
+    if not others:
+        member.log.info(f"all others have left the cluster of {node}, which goes on alone")
+    member.log.info(f"MongooseIM node {node} already clustered", members=",".join(others) or node)
+    member.log.info(f"Clustered {node} with {first}")
+
+
+def _members(member: Member, known: Known, deadline: float) -> Nodes:
+    """Return the members that the Mnesia of this node lists; asked again until it answers."""
+    pauses, failures = Pauses(deadline), 0
     while True:
         try:
-            others = sorted(
-                peers.mnesia_nodes(member, member.node, "db_nodes", ANSWER_TIMEOUT) - {member.node}
-            )
-            break
+            return peers.mnesia_nodes(member, member.node, "db_nodes", ANSWER_TIMEOUT)
         except rpc.RpcError as error:
             if pauses.over():
                 raise ClusteringError(
-                    f"Failed clustering {member.node} with {target}: the node does not say which "
-                    f"nodes its cluster has: {error}"
+                    f"Failed clustering {member.node} with {known.target}: the node does not say "
+                    f"which nodes its cluster has: {error}"
                 ) from None
-            if pauses.time_to_speak(str(error)):
+            failures += 1
+            if failures > QUIET_FAILURES and pauses.time_to_speak(str(error)):
                 member.log.warning(f"{member.node} does not answer yet", reason=str(error))
             pauses.pause()
-    if not others:
-        raise ClusteringError(
-            f"Failed clustering {member.node} with {target}: its volume says that it was a member, "
-            "but its Mnesia knows no other node"
-        )
-    member.log.info(f"MongooseIM node {member.node} already clustered", members=",".join(others))
-    member.log.info(f"Clustered {member.node} with {target if target in others else others[0]}")
 
 
-def find_member_that_removed_us(member: Member) -> str:
-    """Return a running member that does not list this node, which has data; empty if there is none.
+def note_joined(member: Member, target: str) -> None:
+    """Note that this node has joined `target`, and is a member now."""
+    identity, members = facts.read_schema(member.places, member.node)
+    record = Record(Marker.JOINED, target, identity, members or frozenset())
+    facts.write_marker(member.places, member.node, record)
+    member.log.info(f"Clustered {member.node} with {target}")
 
-    The nodes that this one would join are asked; where none of them answers, all nodes that may be
-    members. A running cluster of several nodes that does not list this one has removed it. A node
-    that runs alone proves nothing.
-    """
-    first = {member.role.target, read_marker(member.places, member.node)[1]}
-    lists = _lists(member, {node for node in first if node and "@" in node and node != member.node})
-    if not lists and member.erlang.reach.plain_tcp:
-        # With another distribution, each question would boot a VM beside the one that starts.
-        lists = _lists(member, set(peers.candidates(member)))
-    if not lists or any(member.node in members for members in lists.values()):
-        return ""
-    node, members = min(lists.items())
+
+def join_again(member: Member, known: Known, target: str, deadline: float) -> None:
+    """Join the cluster of `target` that this node was removed from, unless it is back already."""
     member.log.warning(
-        f"{member.node} was removed from its cluster while it was down: {node} does not list it",
-        members=",".join(sorted(members)),
+        f"{member.node} was removed from its cluster while it was down: {target} does not list it"
     )
-    return node
+    peer = peers.look_at(member, [target], ANSWER_TIMEOUT)[target]
+    if member.node in peer.members:
+        confirm(member, known, deadline)
+        return
+    from member_entrypoint.cluster import joining
 
-
-def is_listed_by(member: Member, node: str) -> bool:
-    """Tell whether `node` lists this node as a member; False if it does not answer."""
-    try:
-        return member.node in peers.mnesia_nodes(member, node, "db_nodes")
-    except rpc.RpcError:
-        return False
-
-
-def _lists(member: Member, nodes: set[str]) -> dict[str, frozenset[str]]:
-    """Return the members that each of `nodes` lists; nodes that run alone or not are left out."""
-
-    def ask(node: str) -> frozenset[str]:
-        if peers.state_of(member, node) is not peers.State.UP:
-            return frozenset()
-        try:
-            return peers.mnesia_nodes(member, node, "db_nodes")
-        except rpc.RpcError:
-            return frozenset()
-
-    return {node: members for node, members in peers.ask_all(nodes, ask).items() if members}
-
-
-def removed_error(member: Member, target: str) -> RemovedError:
-    """Return the error for a node that was removed from its cluster and must not lose its data."""
-    return RemovedError(
-        f"Failed clustering {member.node} with {target or 'its cluster'}: it was removed from its "
-        "cluster while it was down, and has data of its own, which joining again would delete; set "
-        "JOIN_DISCARDS_DATA=true to let it, or JOIN_CLUSTER=false to run it alone, or give it an "
-        "empty volume"
-    )
-
-
-def whom_mnesia_waits_for(member: Member) -> list[str]:
-    """Return the members that this starting node waits for; empty if that is not known.
-
-    Mnesia waits for members that may have newer data. It knows which members went down before this
-    node: those have no change that this node lacks. All others may have one.
-    """
-    try:
-        members = peers.mnesia_nodes(member, member.node, "db_nodes", ANSWER_TIMEOUT)
-        running = peers.mnesia_nodes(member, member.node, "running_db_nodes", ANSWER_TIMEOUT)
-        down_before = member.erlang.rpc(member.node, "mnesia_recover", "get_mnesia_downs", [])
-    except rpc.RpcError:
-        return []
-    before = {str(name) for name in down_before} if isinstance(down_before, list) else set()
-    return sorted(members - running - before)
-
-
-def connect(member: Member, awaited: list[str]) -> None:
-    """Connect this starting node to those of the `awaited` nodes that run.
-
-    Mnesia looks for the others once, when it starts; if the network or DNS is not ready then, it
-    waits for ever. Source: `mnesia:change_config/2`, `extra_db_nodes`.
-    """
-    for node in awaited:
-        if peers.state_of(member, node) not in {peers.State.UP, peers.State.ALONE}:
-            continue
-        member.log.info(
-            f"connecting {member.node} to {node}, which it did not reach when it started"
-        )
-        arguments = [Atom("extra_db_nodes"), [Atom(node)]]
-        try:
-            member.erlang.rpc(
-                member.node, "mnesia", "change_config", arguments, EXTRA_NODES_TIMEOUT
-            )
-        except rpc.RpcError as error:
-            member.log.warning(f"{member.node} cannot be connected to {node}", reason=str(error))
-
-
-def read_schema_nodes(member: Member) -> tuple[str, ...]:
-    """Return the members that this node's schema on the disk lists, without starting the node.
-
-    A copy of it is read, since Mnesia repairs what it opens. Raises `ClusteringError` if the schema
-    cannot be read.
-    """
-    source = os.path.join(member.places.mnesia(member.node), "schema.DAT")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = os.path.join(folder, "schema.DAT")
-        try:
-            shutil.copyfile(source, copy)
-            return tuple(rpc.schema_nodes(member.release, copy))
-        except (OSError, rpc.RpcError) as error:
-            raise ClusteringError(
-                f"{source} cannot be read: {error}; restore the volume from a backup, or empty it"
-            ) from None
+    record = Record(Marker.JOINING, target, peer.identity, peer.members)
+    facts.write_marker(member.places, member.node, record)
+    joining.join(member, target, deadline)
+    note_joined(member, target)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
+from member_entrypoint.cluster.knowledge import Peer, State
+
 FIRST_HESITATION = 3.0  # seconds
 LONGEST_HESITATION = 300.0  # seconds
 
@@ -11,18 +13,46 @@ class Missing(Enum):
     """Why a member is not among those that run with this node."""
 
     DOWN = "it does not run"
+    BUSY = "it is registered, and does not answer: it starts, stops, or is busy"
+    ELSEWHERE = "it runs, in another cluster"
     SILENT = "its host does not answer: it is down, or the network in between is cut"
     APART = "it runs, but apart from this node: both have changed data without the other"
+
+
+PARTED = frozenset({Missing.SILENT, Missing.APART})
+"""Those that may go on without this node, and that a partition is decided with."""
+WHY = {
+    State.UNKNOWN: Missing.SILENT,
+    State.SILENT: Missing.SILENT,
+    State.BUSY: Missing.BUSY,
+    State.REFUSES: Missing.BUSY,
+}
+
+
+def why_missing(own: str, identity: str, peer: Peer) -> Missing:
+    """Return why a member does not run together with this node `own`, from what was seen of it.
+
+    `identity` is that of our cluster. They run apart if its Mnesia has noted that this node went
+    down, which is Mnesia's own sign of a partition. If it has not, that member is starting, and
+    waits for this node. One that shuts down is down.
+    """
+    if peer.state is not State.UP:
+        return WHY.get(peer.state, Missing.DOWN)
+    if identity and peer.identity and peer.identity != identity:
+        return Missing.ELSEWHERE
+    if own in peer.running:
+        return Missing.SILENT
+    return Missing.APART if own in peer.downs else Missing.DOWN
 
 
 def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
     """Tell whether `node` is on the losing side of a partition; a pure function.
 
     `running` are the members that run together with it, itself included; `missing` are all others.
-    Members that are down count for neither side. The larger side wins; of two sides of equal size,
-    the side with the member whose name sorts first.
+    Of these, only those that are `PARTED` count for the other side. The larger side wins; of two
+    sides of equal size, the side with the member whose name sorts first.
     """
-    away = {name for name, why in missing.items() if why is not Missing.DOWN}
+    away = {name for name, why in missing.items() if why in PARTED}
     together = running | {node}
     if len(away) != len(together):
         return len(away) > len(together)

@@ -11,10 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from member_entrypoint import state
-from member_entrypoint.cluster import peers
+from member_entrypoint.cluster import facts, notices, peers
+from member_entrypoint.cluster.doubt import Doubt
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.cluster.partition_rule import Hesitation, Missing, loses, no_longer_missing
-from member_entrypoint.cluster.peers import State
+from member_entrypoint.cluster.partition_rule import (
+    PARTED,
+    Hesitation,
+    Missing,
+    loses,
+    no_longer_missing,
+    why_missing,
+)
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.distribution import DOWN, Connection
 from member_entrypoint.erlang.rpc import RpcError
@@ -28,6 +35,8 @@ CHECK_INTERVAL = 3.0
 CHECK_INTERVAL_ALL_DOWN = 30.0
 RECONNECT_INTERVAL = 2.0
 CONFIRM_AFTER = 1.5
+LOOK_TIMEOUT = 3.0
+LONGEST_BUSY = 30.0
 
 
 def watch(member: Member, restarts: int) -> None:
@@ -38,6 +47,10 @@ def watch(member: Member, restarts: int) -> None:
     """
     if not member.erlang.reach.plain_tcp:
         member.log.info("partitions are not watched: the distribution is not plain TCP")
+        doubt = Doubt(member)
+        while (due := doubt.due()) is not None:
+            time.sleep(max(0.0, due - time.monotonic()))
+            doubt.look_if_due()
         return
     watcher = Watcher(member, restarts)
     while True:
@@ -55,7 +68,10 @@ class Watcher:
         self._hesitation = Hesitation(restarts)
         self._addresses = OwnAddresses(member.host, member.places.hosts)
         self._missing: dict[str, Missing] = {}
+        self._since: dict[str, float] = {}
         self._loses = False
+        self._identity, _ = facts.read_schema(member.places, member.node)
+        self._doubt = Doubt(member)
 
     def follow(self) -> None:
         """Subscribe to the events of this node's Mnesia; check the members after each.
@@ -70,17 +86,18 @@ class Watcher:
             if not (isinstance(answer, tuple) and answer[:1] == (Atom("ok"),)):
                 return
             while True:
+                self._doubt.look_if_due()
                 self._check(connection)
                 if not self._wait(connection):
                     return
 
     def _wait(self, connection: Connection) -> bool:
         """Wait for the next check of the members; return False when Mnesia has stopped."""
-        pause = None
+        deadline = self._doubt.due()
         if self._missing:
             again = set(self._missing.values()) != {Missing.DOWN}
             pause = CHECK_INTERVAL if again else CHECK_INTERVAL_ALL_DOWN
-        deadline = None if pause is None else time.monotonic() + pause
+            deadline = min(time.monotonic() + pause, deadline or float("inf"))
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
@@ -91,6 +108,9 @@ class Watcher:
                 raise
             if isinstance(event, tuple) and event[:1] == (DOWN,):
                 return False
+            if told := notices.heard(event):
+                self._doubt.hear(*told)
+                return True
             if _concerns_members(event):
                 return True
 
@@ -118,14 +138,21 @@ class Watcher:
         """
         known = _names(connection, "db_nodes")
         running = _names(connection, "running_db_nodes")
-        cut_off = self._addresses.lost()
-        states = peers.ask_all(
-            sorted(known - running),
-            lambda node: Missing.SILENT if cut_off else why_missing(self._member, node),
-        )
+        away = sorted(known - running)
+        if self._addresses.lost():
+            states = dict.fromkeys(away, Missing.SILENT)
+        else:
+            found = peers.look_at(self._member, away, LOOK_TIMEOUT)
+            own = self._member.node
+            states = {node: why_missing(own, self._identity, found[node]) for node in away}
+        now = time.monotonic()
+        busy = [node for node, why in states.items() if why is Missing.BUSY]
+        self._since = {node: self._since.get(node, now) for node in busy}
         for node, why in states.items():
             if why is Missing.SILENT and self._missing.get(node) is Missing.DOWN:
                 states[node] = Missing.DOWN
+            elif why is Missing.BUSY and now - self._since[node] > LONGEST_BUSY:
+                states[node] = Missing.SILENT
         return running, states
 
     def _log_changes(
@@ -140,8 +167,11 @@ class Watcher:
         for node, why in missing.items():
             if self._missing.get(node) is why:
                 continue
-            if why is Missing.DOWN:
-                log.info(f"{member.node} goes on without {node}", reason=why.value)
+            if why is Missing.ELSEWHERE:
+                log.error(f"{member.node} goes on without {node}", reason=why.value)
+            elif why in {Missing.DOWN, Missing.BUSY}:
+                if self._missing.get(node) not in {Missing.DOWN, Missing.BUSY}:
+                    log.info(f"{member.node} goes on without {node}", reason=why.value)
             elif why is Missing.SILENT:
                 log.warning(f"{member.node} has lost {node}", reason=why.value, verdict=verdict)
             else:
@@ -171,7 +201,7 @@ class Watcher:
         if not loses_now:
             state.forget(root, state.PARTITION_FILE)
             return
-        away = ", ".join(name for name, why in missing.items() if why is not Missing.DOWN)
+        away = ", ".join(name for name, why in missing.items() if why in PARTED)
         state.note(root, state.PARTITION_FILE, f"on the losing side of a partition, without {away}")
 
     def _restart_if_due(self, missing: Mapping[str, Missing]) -> None:
@@ -182,27 +212,6 @@ class Watcher:
                 f"{self._member.node} starts anew, as PARTITION_POLICY=restart-minority says: "
                 "it takes the data of the other side, and loses what it alone has changed since"
             )
-
-
-def why_missing(member: Member, node: str) -> Missing:
-    """Return why the member `node` does not run together with this node.
-
-    They run apart if its Mnesia has noted that this node went down, which is Mnesia's own sign of a
-    partition. If it has not, that member is starting, and waits for this node.
-    """
-    found = peers.state_of(member, node)
-    if found in {State.UNKNOWN, State.SILENT}:
-        return Missing.SILENT
-    if found not in {State.UP, State.ALONE}:
-        return Missing.DOWN
-    try:
-        with_it = peers.mnesia_nodes(member, node, "running_db_nodes")
-        noted = member.erlang.rpc(node, "mnesia_recover", "get_mnesia_downs", [], WATCH_TIMEOUT)
-    except RpcError:
-        return Missing.SILENT
-    if member.node in with_it:
-        return Missing.SILENT
-    return Missing.APART if member.node in map(str, noted) else Missing.DOWN
 
 
 def _concerns_members(event: Any) -> bool:

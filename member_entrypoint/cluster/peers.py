@@ -1,40 +1,35 @@
-"""The other nodes that may be members: their names, and whether and how each of them runs."""
+"""The other nodes that may be members: their names, and what each of them says."""
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from member_entrypoint import programs
+from member_entrypoint.cluster.facts import marker_file, parse_marker
+from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import epmd
-from member_entrypoint.erlang.rpc import RpcError
-from member_entrypoint.network import names
-from member_entrypoint.terms import Atom
+from member_entrypoint.erlang.rpc import RefusesError, RpcError
+from member_entrypoint.network import names, surroundings
+from member_entrypoint.terms import Atom, show
 
 ORDINALS = 10  # how many of them are tried, from that of the primary on
 SCAN_DNS_TIMEOUT = 2.0  # seconds for each of many nodes
 SCAN_TIMEOUT = 1.0  # seconds for the answer of each of many nodes, or of the epmd of its host
 ANSWER_TIMEOUT = 10.0  # seconds for a node that all depends on
-EPMD_START_TIMEOUT = 10.0  # seconds
 WAITS_EMPTY = "-waits-empty"
 LARGEST_POOL = 16  # threads
+STARTED = b"started"
+REFUSED = "refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its vm.dist.args?"
+NO_MNESIA = "is up, but its Mnesia does not run yet"
 T = TypeVar("T")
 
 
-class State(Enum):
-    """What is known about another node."""
+class Seen(NamedTuple):
+    """What was seen of a node, and at which addresses of DNS, none if the hosts file has them."""
 
-    ABSENT = "its name does not exist"
-    STOPPED = "its host answers, and the node does not run there"
-    UP = "it runs as a member of our cluster, or of one with several members"
-    ALONE = "it runs as the only member of a cluster"
-    STARTING = "it runs, and its Mnesia does not run"
-    EMPTY = "it waits for the primary, with an empty disk"
-    SILENT = "its name exists, but its host does not answer"
-    UNKNOWN = "DNS does not say whether its name exists"
+    peer: Peer
+    addresses: tuple[str, ...] = ()
 
 
 def candidates(member: Member) -> list[str]:
@@ -71,33 +66,114 @@ def ask_all(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
         return {name: ask(name) for name in names}
 
 
-def state_of(member: Member, node: str) -> State:
-    """Return how `node` runs; asks hosts file, DNS, the epmd of its host, then the node itself."""
+def look_at(member: Member, nodes: Iterable[str], timeout: float = SCAN_TIMEOUT) -> dict[str, Peer]:
+    """Return what is known about each of `nodes`; `timeout` is that of each question, in seconds.
+
+    Where each name of the domain resolves, a name that resolves like all others, and behind which
+    nothing speaks Erlang, does not exist.
+    """
+    seen = ask_all(nodes, lambda node: _see(member, node, timeout))
+    doubtful = {State.STOPPED, State.SILENT}
+    if any(one.addresses and one.peer.state in doubtful for one in seen.values()):
+        anybodys = surroundings.wildcard(member.host, member.places, SCAN_DNS_TIMEOUT)
+        for node, (peer, addresses) in seen.items():
+            if addresses and peer.state in doubtful and set(addresses) <= anybodys:
+                why = f"each name of its domain resolves to {', '.join(sorted(anybodys))}"
+                seen[node] = Seen(Peer(State.ABSENT, why=why))
+    return {node: one.peer for node, one in seen.items()}
+
+
+def reach(member: Member, nodes: Iterable[str]) -> dict[str, Peer]:
+    """Return whether each of `nodes` is registered in the epmd of its host; they are not asked."""
+    found = ask_all(nodes, lambda node: _find(member, node, SCAN_DNS_TIMEOUT, SCAN_TIMEOUT))
+    return {node: one.peer for node, one in found.items()}
+
+
+def _see(member: Member, node: str, timeout: float) -> Seen:
+    """Ask hosts file, DNS, the epmd of its host, then the node itself."""
+    found = _find(member, node, max(timeout, SCAN_DNS_TIMEOUT), max(timeout / 3, SCAN_TIMEOUT))
+    if found.peer.state is not State.REGISTERED:
+        return found
+    return found._replace(peer=ask_node(member, node, timeout))
+
+
+def _find(member: Member, node: str, dns_timeout: float, timeout: float) -> Seen:
+    """Look for a node in the epmd of its host; the cheap questions come first."""
     name, _, host = node.partition("@")
-    answer = names.look_up(host, member.places, SCAN_DNS_TIMEOUT)
+    answer = names.look_up(host, member.places, dns_timeout)
     if not answer.addresses:
-        return State.ABSENT if answer.absent else State.UNKNOWN
-    silent = False
+        state = State.ABSENT if answer.absent else State.UNKNOWN
+        return Seen(Peer(state, why=f"no address for {host}: {answer.reason}"))
+    silent, why = False, ""
+    from_dns = () if answer.from_hosts else answer.addresses
     for address in answer.addresses:
-        known = epmd.names(address, SCAN_TIMEOUT, member.erlang.reach.epmd_port)
+        known = epmd.names(address, timeout, member.erlang.reach.epmd_port)
         if name in (known.names or ()):
-            return _cluster_of(member, node)
+            return Seen(Peer(State.REGISTERED), from_dns)
         if name + WAITS_EMPTY in (known.names or ()):
-            return State.EMPTY
+            return Seen(Peer(State.EMPTY, why=f"{node} waits itself, with an empty disk"), from_dns)
         silent = silent or (known.names is None and not known.refused)
-    return State.SILENT if silent else State.STOPPED
+        why = known.reason or f"the epmd of {host} ({address}) has no node {name}"
+    return Seen(Peer(State.SILENT if silent else State.STOPPED, why=why), from_dns)
 
 
-def _cluster_of(member: Member, node: str) -> State:
-    """Return how a registered node runs, by the members that its Mnesia lists."""
+def ask_node(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Peer:
+    """Return what a node that is registered says of itself, over one connection.
+
+    Its marker and its server's status are files, read by its own VM: both lie where ours do.
+    """
+    calls: list[tuple[str, str, list[Any]]] = [
+        ("init", "get_status", []),
+        ("mnesia", "system_info", [Atom("db_nodes")]),
+        ("mnesia", "system_info", [Atom("running_db_nodes")]),
+        ("mnesia", "table_info", [Atom("schema"), Atom("cookie")]),
+        ("mnesia_recover", "get_mnesia_downs", []),
+        ("file", "read_file", [marker_file(member.places, node)]),
+        ("file", "read_file", [member.release.status_file]),
+    ]
     try:
-        members = mnesia_nodes(member, node, "db_nodes")
-        running = mnesia_nodes(member, node, "running_db_nodes")
-    except RpcError:
-        return State.SILENT
+        status, *answers = member.erlang.ask(node, calls, timeout)
+    except RefusesError:
+        return Peer(State.REFUSES, why=f"{node} {REFUSED}")
+    except RpcError as error:
+        return Peer(State.BUSY, why=str(error))
+    if not isinstance(status, tuple) or status[:1] == (Atom("badrpc"),):
+        return Peer(State.BUSY, why=f"{node} could not answer: {show(status)[:300]}")
+    if status[:1] == (Atom("stopping"),):
+        return Peer(State.GOING, why=f"{node} shuts down")
+    return _peer(node, answers)
+
+
+def _peer(node: str, answers: list[Any]) -> Peer:
+    """Return what a node says, from its answers to all questions but the first."""
+    members, running, downs = (_names(answers[index]) for index in (0, 1, 3))
+    record = parse_marker(_content(answers[4]))
     if node not in running:
-        return State.STARTING
-    return State.UP if member.node in members or len(members) > 1 else State.ALONE
+        return Peer(State.STARTING, members=members, record=record, why=f"{node} {NO_MNESIA}")
+    identity = show(answers[2]) if isinstance(answers[2], tuple) else ""
+    said = Peer(
+        State.UP,
+        "" if identity.startswith("{badrpc") else identity,
+        members,
+        running,
+        downs,
+        serves=_content(answers[5]).strip() in {b"", STARTED},
+        record=record,
+    )
+    if said.awaits:
+        return said._replace(why=f"the Mnesia of {node} waits for {', '.join(sorted(said.awaits))}")
+    return said if said.serves else said._replace(why=f"the server of {node} has not started yet")
+
+
+def _names(answer: Any) -> Nodes:
+    return frozenset(map(str, answer)) if isinstance(answer, list) else NOBODY
+
+
+def _content(answer: Any) -> bytes:
+    """Return what a file has, from the answer of `file:read_file`; empty if there is none."""
+    if isinstance(answer, tuple) and answer[:1] == (Atom("ok"),) and isinstance(answer[1], bytes):
+        return answer[1]
+    return b""
 
 
 def mnesia_nodes(
@@ -107,37 +183,4 @@ def mnesia_nodes(
 
     `timeout` in seconds holds for the connection, and again for the answer.
     """
-    answer = member.erlang.rpc(node, "mnesia", "system_info", [Atom(key)], timeout)
-    return frozenset(str(name) for name in answer) if isinstance(answer, list) else frozenset()
-
-
-class Announcement:
-    """Tells others that this node waits for its primary with an empty disk.
-
-    It does so by a name in the epmd of this host: NODE_NAME and `WAITS_EMPTY`.
-    """
-
-    def __init__(self, member: Member) -> None:
-        """Prepare; nothing is registered yet."""
-        self._member = member
-        self._registration: epmd.Registration | None = None
-
-    def register(self) -> None:
-        """Register the name, once; start an epmd if none runs."""
-        if self._registration is not None:
-            return
-        program = os.path.join(os.path.dirname(self._member.release.erl), "epmd")
-        name = self._member.node.partition("@")[0] + WAITS_EMPTY
-        try:
-            programs.run([program, "-daemon"], EPMD_START_TIMEOUT)
-            self._registration = epmd.Registration(name, port=self._member.erlang.reach.epmd_port)
-        except (OSError, programs.ProgramError) as error:
-            # The caller tries again; a primary that has data does not need it.
-            self._member.log.warning(
-                "cannot tell a new primary that this node is empty", reason=str(error)
-            )
-
-    def withdraw(self) -> None:
-        """Remove the name: the VM is about to start."""
-        if self._registration is not None:
-            self._registration.close()
+    return _names(member.erlang.rpc(node, "mnesia", "system_info", [Atom(key)], timeout))

@@ -141,12 +141,19 @@ class Connection:
         `{badrpc, Reason}` is returned as it is. Raises `DistributionError`, or `TermError` for
         arguments that are no Erlang terms.
         """
+        request = (Atom("call"), Atom(module), Atom(function), arguments, Atom("user"))
+        return self.request("rex", request, timeout)
+
+    def request(self, name: str, request: Any, timeout: float) -> Any:
+        """Return what the server that is registered as `name` there answers to a request.
+
+        As for `call`, which asks the server `rex`.
+        """
         self._deadline = time.monotonic() + timeout
         self._calls += 1
         reference = self._reference(self._calls)
-        request = (Atom("call"), Atom(module), Atom(function), arguments, Atom("user"))
         message = (Atom("$gen_call"), (self.pid, reference), request)
-        self._send((REG_SEND, self.pid, Atom(""), Atom("rex")), message)
+        self._send((REG_SEND, self.pid, Atom(""), Atom(name)), message)
         while True:
             answer = self._receive()
             if isinstance(answer, tuple) and answer[:1] == (reference,):

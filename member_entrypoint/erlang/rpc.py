@@ -20,16 +20,16 @@ LOOPBACK = ("127.0.0.1", "::1")
 # The question comes as plain arguments, that is, as data; the cookie comes from vm.args and not
 # from the command line, where everybody could read it.
 _ASK = r"""
-[N, M, F, A, File, Time] = init:get_plain_arguments(),
+[N, C, File, Time] = init:get_plain_arguments(),
 {ok, Text} = file:read_file(File),
 {match, [Cookie]} = re:run(Text, "^-setcookie (\\S+)", [multiline, {capture, [1], list}]),
 true = erlang:set_cookie(node(), list_to_atom(Cookie)),
-{ok, Tokens, _} = erl_scan:string(A ++ "."),
-{ok, Arguments} = erl_parse:parse_term(Tokens),
+{ok, Tokens, _} = erl_scan:string(C ++ "."),
+{ok, Calls} = erl_parse:parse_term(Tokens),
 Node = list_to_atom(N),
 Answer = case net_kernel:connect_node(Node) of
-    true -> rpc:call(Node, list_to_atom(M), list_to_atom(F), Arguments, list_to_integer(Time));
-    _ -> {badrpc, nodedown}
+    true -> [rpc:call(Node, M, F, A, list_to_integer(Time)) || {M, F, A} <- Calls];
+    _ -> [{badrpc, nodedown} || _ <- Calls]
 end,
 io:format("answer ~w~n", [Answer]),
 halt(0).
@@ -41,9 +41,10 @@ _READ_SCHEMA = r"""
 [{schema, schema, Properties}] = dets:lookup(Table, schema),
 Kinds = [ram_copies, disc_copies, disc_only_copies],
 Nodes = lists:append([Ns || {Kind, Ns} <- Properties, lists:member(Kind, Kinds)]),
-io:format("answer ~w~n", [lists:usort(Nodes)]),
+io:format("answer ~w~n", [{proplists:get_value(cookie, Properties), lists:usort(Nodes)}]),
 halt(0).
 """
+COPIES = ("ram_copies", "disc_copies", "disc_only_copies")
 
 
 class RpcError(Exception):
@@ -52,6 +53,10 @@ class RpcError(Exception):
 
 class NodeDownError(RpcError):
     """The node is down, or refuses our cookie."""
+
+
+class RefusesError(NodeDownError):
+    """The node is there, and refuses us: another cookie, most likely."""
 
 
 class Erlang:
@@ -79,15 +84,24 @@ class Erlang:
         by a short-lived VM of the release (0.3 s of CPU) with its `vm.dist.args`, so that TLS works
         too. Raises `NodeDownError` or `RpcError`.
         """
-        call = (module, function, arguments)
-        value = self._ask_directly(node, call, timeout) if self.reach.plain_tcp else None
-        if value is None:
-            value = self._ask_by_vm(node, call, timeout)
+        (value,) = self.ask(node, [(module, function, arguments)], timeout)
         if isinstance(value, tuple) and value[:1] == (Atom("badrpc"),):
-            if value[1] == Atom("nodedown"):
-                raise NodeDownError(f"{node} is down, or refuses the cookie")
             raise RpcError(f"{node} could not answer: {terms.show(value[1])[:300]}")
         return value
+
+    def ask(self, node: str, calls: list[Call], timeout: float) -> list[Any]:
+        """Return what several calls give on `node`, over one connection; as `rpc` does.
+
+        What a call gives may be `{badrpc, Reason}`.
+        """
+        values = self._ask_directly(node, calls, timeout) if self.reach.plain_tcp else None
+        if values is None:
+            values = self._ask_by_vm(node, calls, timeout)
+        if (Atom("badrpc"), Atom("nodedown")) in values:
+            raise NodeDownError(f"{node} is down, or refuses the cookie")
+        if len(values) != len(calls):
+            raise RpcError(f"{node} gave {len(values)} answers to {len(calls)} questions")
+        return values
 
     def connect(self, node: str, timeout: float) -> distribution.Connection:
         """Return a connection to a node that is reached over plain TCP.
@@ -116,25 +130,24 @@ class Erlang:
             except NotRegisteredError as error:
                 reason = str(error)
             except distribution.RefusedError as error:
-                raise NodeDownError(f"{node} refuses us: {error}") from None
+                raise RefusesError(f"{node} refuses us: {error}") from None
             except distribution.DistributionError as error:
                 failure = error
         if failure is not None:
             raise failure
         raise NodeDownError(f"{node} is down: {reason}")
 
-    def _ask_directly(self, node: str, call: Call, timeout: float) -> Any:
-        """Return the answer, or None where another way of asking may give one."""
+    def _ask_directly(self, node: str, calls: list[Call], timeout: float) -> list[Any] | None:
+        """Return the answers, or None where another way of asking may give them."""
         try:
             with self.connect(node, timeout) as connection:
-                return connection.call(*call, timeout)
+                return [connection.call(*call, timeout) for call in calls]
         except (distribution.NoAnswerError, TermError) as error:
             raise RpcError(f"{node}: {error}") from None
         except distribution.DistributionError:
             return None
 
-    def _ask_by_vm(self, node: str, call: Call, timeout: float) -> Any:
-        module, function, arguments = call
+    def _ask_by_vm(self, node: str, calls: list[Call], timeout: float) -> list[Any]:
         name_flag = "-name" if "name" in self._flags else "-sname"
         options = [
             *("-hidden", "-connect_all", "false", "-setcookie", "none"),
@@ -146,18 +159,33 @@ class Erlang:
         if os.path.exists(self._dist_args):
             options += ["-args_file", self._dist_args]
         milliseconds = str(max(1, int(timeout * 1000)))
-        data = [node, module, function, terms.write(arguments), self._vm_args, milliseconds]
-        return _evaluate(self._release, _ASK, options, data, 2 * timeout + 2)
+        wanted = [(Atom(module), Atom(function), given) for module, function, given in calls]
+        data = [node, terms.write(wanted), self._vm_args, milliseconds]
+        longest = (1 + len(calls)) * timeout + 2
+        return list(_evaluate(self._release, _ASK, options, data, longest))
 
 
-def schema_nodes(release: Release, schema: str) -> list[str]:
-    """Return the members that a schema file lists; it is opened, and repaired if need be.
+def read_schema(records: list[Any]) -> tuple[str, frozenset[str]]:
+    """Return identity and members of the cluster, from the records of a schema file.
+
+    Raises `TermError` if they are not those of one schema.
+    """
+    found = [record[2] for record in records if record[:2] == (Atom("schema"), Atom("schema"))]
+    if len(found) != 1:
+        raise TermError("not the records of one schema")
+    properties = {item[0]: item[1] for item in found[0]}
+    members = {str(node) for kind in COPIES for node in properties.get(kind, [])}
+    return terms.show(properties["cookie"]), frozenset(members)
+
+
+def ask_vm_for_schema(release: Release, schema: str) -> tuple[str, frozenset[str]]:
+    """Return identity and members of the cluster of a schema file; it is opened, and repaired.
 
     Give it a copy. Raises `RpcError`. Source: Mnesia keeps the schema in a dets table of
     `{schema, Table, Properties}`; the nodes of the table `schema` itself are the cluster's.
     """
-    nodes = _evaluate(release, _READ_SCHEMA, [], [schema], timeout=30.0)
-    return [str(node) for node in nodes]
+    cookie, nodes = _evaluate(release, _READ_SCHEMA, [], [schema], timeout=30.0)
+    return terms.show(cookie), frozenset(map(str, nodes))
 
 
 def _evaluate(

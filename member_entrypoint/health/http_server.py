@@ -79,6 +79,8 @@ def metrics(root: str, now: str, *, live: bool, ready: bool) -> str:
     add("state", "gauge", "Where the member is in its life: 1 for that state.", *states)
     partitioned = bool(state.reason(root, state.PARTITION_FILE))
     add("partitioned", "gauge", "Whether it lost in a partition.", ("", partitioned))
+    other = bool(state.reason(root, state.OTHER_CLUSTER_FILE))
+    add("other_cluster", "gauge", "Whether another cluster of its name was seen.", ("", other))
     notes = state.processes(root)
     pid, when = notes.get("vm", ("0", ""))
     fields = state.process(pid)

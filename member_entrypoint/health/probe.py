@@ -60,7 +60,7 @@ def examine(root: str, ask: "Callable[..., str] | None" = None) -> tuple[str, st
         return now, wrong, wrong or why_not_ready(now)
     wrong = (ask or whats_wrong_with_node)(*notes["node"])
     port = notes["port"][0]
-    excluded = (state.reason(root, path) for path in (state.PARTITION_FILE, state.LEFT_FILE))
+    excluded = (state.reason(root, path) for path in state.REASONS)
     missing = "" if listens(int(port)) else f"nothing listens on port {port} (HEALTH_PORT)"
     return now, wrong, wrong or why_not_ready(now, *excluded, missing)
 

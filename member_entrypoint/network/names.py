@@ -27,13 +27,14 @@ class Answer(NamedTuple):
     """The addresses of a name, or none and the reason why.
 
     `absent` tells that the name is known not to exist, or to have no address; it is False if no
-    name server could be asked.
+    name server could be asked. `from_hosts`: no name server was asked.
     """
 
     addresses: tuple[str, ...]
     canonical: str
     reason: str
     absent: bool = False
+    from_hosts: bool = False
 
 
 def look_up(name: str, places: Places, timeout: float) -> Answer:
@@ -46,10 +47,10 @@ def look_up(name: str, places: Places, timeout: float) -> Answer:
 
 def _look_up(name: str, places: Places, queries: Queries) -> Answer:
     if is_address(name):
-        return Answer((name,), name, "")
+        return Answer((name,), name, "", from_hosts=True)
     entry = hosts_file.find(name, places.hosts)
     if entry.addresses:
-        return Answer(entry.addresses, entry.canonical, "")
+        return Answer(entry.addresses, entry.canonical, "", from_hosts=True)
     return in_dns(name, queries)
 
 

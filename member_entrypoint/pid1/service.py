@@ -19,6 +19,8 @@ from member_entrypoint.pid1.helpers import (
 from member_entrypoint.pid1.supervisor import KILLED, STOP_SIGNALS, Ended, Supervisor, signal_name
 
 REPEAT_INTERVAL = 0.25  # seconds between two SIGTERMs to a VM that may drop them
+EXPLAINED_WITHIN = 10.0  # seconds
+KILLED_BY_SIGNAL = 128  # the lowest exit status of a process that a signal ended, and more
 STOPPING_TAKES = 10.0  # seconds of STOP_TIMEOUT that leaving the cluster must not use up
 RESTARTED_FOR = {error.status: error for error in (TryAgainError, PartitionError)}
 
@@ -41,6 +43,7 @@ class Service:
         self._environment = environment
         self._helpers = helpers
         self._began = time.monotonic()
+        self._settled = False
 
     def run(self, settle: Sequence[str]) -> int:
         """Serve until the VM ends or is to be stopped; return the exit status.
@@ -64,10 +67,11 @@ class Service:
             event = self._supervisor.wait()
             if isinstance(event, Ended):
                 if event.pid == self._vm:
-                    return self._ended_by_itself(event, helper)
+                    return self._explained(event, helper)
                 if event.status != 0 and (event.pid == helper or event.code == PARTITIONED):
                     return self._failed(HelperFailedError(settle, event), helper)
                 if event.pid == helper:
+                    self._settled = True
                     self._note(state.SERVING)
                     self._start_helpers()
             elif event in STOP_SIGNALS:
@@ -171,6 +175,24 @@ class Service:
             self._stop(helper, "an error")
         except Exception:  # noqa: BLE001 - as above
             self._supervisor.send(signal.SIGKILL, self._vm)
+
+    def _explained(self, ended: Ended, helper: int) -> int:
+        """Return the exit status of a VM that ended by itself; find out why, if it was booting.
+
+        Raises `TryAgainError` where another start helps.
+        """
+        code = self._ended_by_itself(ended, helper)
+        if self._settled or not 0 < code < KILLED_BY_SIGNAL or self._member.is_alone:
+            return code
+        explaining = self._supervisor.spawn(task("explain"), self._environment)
+        event = self._supervisor.wait(time.monotonic() + EXPLAINED_WITHIN)
+        self._supervisor.send(signal.SIGKILL, explaining, group=True)
+        if not (isinstance(event, Ended) and event.pid == explaining):
+            return code
+        if event.code in RESTARTED_FOR:
+            raise RESTARTED_FOR[event.code]
+        told = event.code in {RemovedError.status, ClusteringError.status}
+        return ClusteringError.status if told else code
 
     def _ended_by_itself(self, ended: Ended, helper: int) -> int:
         self._note(state.STOPPING)

@@ -13,7 +13,8 @@ from loopback import new_address
 from misbehaving_node import Manners, Node, running
 from releases import HOST, NODE, PRIMARY, FakeRelease
 
-from member_entrypoint.cluster import joining, peers
+from member_entrypoint.cluster import joining, looking, peers
+from member_entrypoint.cluster.decision import Step
 from member_entrypoint.cluster.member import Member, describe, known_full_name
 from member_entrypoint.terms import Atom
 
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from member_entrypoint.cluster.peers import State
+    from member_entrypoint.cluster.decision import Decision
+    from member_entrypoint.cluster.knowledge import Known, Peer
 
 PEER_ADDRESS = new_address()
 DNS_ADDRESS = new_address()
 OTHER = "mongooseim@chat-3"
 LONG = 60.0
+IDENTITY = ((1795600609292389538, -576460752303423342, 1), Atom(PRIMARY))
+IDENTITY_TEXT = f"{{{{1795600609292389538,-576460752303423342,1}},{PRIMARY}}}"
 
 
 def make_member(release: FakeRelease) -> Member:
@@ -67,6 +71,9 @@ class Mnesia:
     def __init__(self, members: list[str], serving: list[str], *, removes: Any = None) -> None:
         """Take its members, and those that run; `removes` is what removing one gives."""
         self.nodes = {"db_nodes": members, "running_db_nodes": serving}
+        self.status = "started"
+        self.downs: list[str] = []
+        self.files: dict[str, bytes] = {}
         self.asked: list[tuple[Any, ...]] = []
         self._removes = removes
 
@@ -75,7 +82,15 @@ class Mnesia:
         self.asked.append((module, function, *arguments))
         if (module, function) == ("mnesia", "system_info"):
             return [Atom(node) for node in self.nodes[arguments[0]]]
-        return self._removes
+        if function == "read_file":
+            content = self.files.get("".join(map(chr, arguments[0])).rpartition("/")[2])
+            return (Atom("ok"), content) if content else (Atom("error"), Atom("enoent"))
+        answers = {
+            "get_status": (Atom(self.status), Atom("started")),
+            "table_info": IDENTITY,
+            "get_mnesia_downs": [Atom(node) for node in self.downs],
+        }
+        return answers.get(function, self._removes)
 
     def removed(self) -> list[tuple[Any, ...]]:
         """Return what was removed from the schema."""
@@ -87,24 +102,21 @@ def in_a_cluster() -> Mnesia:
     return Mnesia([PRIMARY, OTHER], [PRIMARY, OTHER])
 
 
-def state(member: Member) -> State:
-    """Return what the peer is to the member."""
-    return peers.state_of(member, PRIMARY)
+def look(member: Member) -> Peer:
+    """Return what the member finds out about the peer."""
+    return peers.look_at(member, [PRIMARY])[PRIMARY]
 
 
-def why_not_joinable(member: Member) -> str:
-    """Return what keeps the member from joining the peer."""
-    return joining.why_not_joinable(member, PRIMARY)
+def decide(member: Member, seconds: float) -> tuple[Known, Decision]:
+    """Have the member wait until it knows what to do."""
+    return looking.decide_before(member, time.monotonic() + seconds)
 
 
-def wait_until_joinable(member: Member, seconds: float) -> None:
-    """Have the member wait for the peer."""
-    joining.wait_until_joinable(member, PRIMARY, time.monotonic() + seconds)
-
-
-def remove_stale_entry(member: Member) -> None:
-    """Have the peer forget the node that had the member's name."""
-    joining.remove_stale_entry(member, PRIMARY, time.monotonic() + LONG)
+def prepare_to_join(member: Member) -> None:
+    """Have the member do what comes between the decision to join the peer and the VM's start."""
+    known, decision = decide(member, LONG)
+    assert decision.step is Step.JOIN
+    joining.prepare_to_join(member, known, PRIMARY, time.monotonic() + LONG)
 
 
 def join(member: Member) -> None:

@@ -64,6 +64,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
         ["db", "db:", ":5432", "db:0", "db:x", "::1:5432", "a b:1"],
     ),
     "JOIN_DISCARDS_DATA": (False, *BOOLEANS),
+    "NEW_CLUSTER": ("auto", [("never", "never")], ["always", "no"]),
     "NODE_RENAMED": ("refuse", [("start-empty", "start-empty")], ["yes", "start_empty"]),
     "PARTITION_POLICY": ("ignore", [("restart-minority", "restart-minority")], ["heal"]),
     "DISCOVERY_INTERVAL": (10.0, [("1", 1.0)], ["0", "-1", "x"]),

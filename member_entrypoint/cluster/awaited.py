@@ -1,0 +1,48 @@
+"""Finds out whom the Mnesia of this node waits for, and connects it to those that run."""
+
+from member_entrypoint.cluster import peers
+from member_entrypoint.cluster.knowledge import State
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.peers import SCAN_TIMEOUT
+from member_entrypoint.erlang import rpc
+from member_entrypoint.terms import Atom, show
+
+EXTRA_NODES_TIMEOUT = 3.0  # seconds
+ENDED = frozenset({State.ABSENT, State.STOPPED, State.SILENT})
+
+
+def connect(member: Member) -> str:
+    """Connect this starting node to those that it waits for and that run; return why it waits.
+
+    Mnesia looks for the others once, when it starts; if the network or DNS is not ready then, it
+    waits for ever. Those of another cluster are left alone. What is returned is empty where nothing
+    is known to be waited for. Source: `mnesia:change_config/2`, `extra_db_nodes`.
+    """
+    own = peers.ask_node(member, member.node, SCAN_TIMEOUT)
+    if own.state is not State.UP or not own.awaits:
+        return ""
+    found = peers.look_at(member, own.awaits)
+    for node, peer in found.items():
+        if peer.state is State.UP and peer.identity in {"", own.identity}:
+            _connect(member, node)
+    gone = [node for node, peer in found.items() if peer.state in ENDED]
+    whys = [peer.why for node, peer in found.items() if node not in gone and peer.why]
+    return (
+        "Mnesia loads its tables from the node that went down last, which may be "
+        f"{' or '.join(sorted(own.awaits))}{': start it' if gone else ''}"
+        f"{' (' if whys else ''}{'; '.join(whys)}{')' if whys else ''}"
+    )
+
+
+def _connect(member: Member, node: str) -> None:
+    member.log.info(f"connecting {member.node} to {node}, which it did not reach when it started")
+    arguments = [Atom("extra_db_nodes"), [Atom(node)]]
+    try:
+        answer = member.erlang.rpc(
+            member.node, "mnesia", "change_config", arguments, EXTRA_NODES_TIMEOUT
+        )
+        reason = "" if answer[:1] == (Atom("ok"),) else show(answer)[:300]
+    except (rpc.RpcError, TypeError) as error:
+        reason = str(error)
+    if reason:
+        member.log.warning(f"{member.node} cannot be connected to {node}", reason=reason)

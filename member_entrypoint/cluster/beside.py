@@ -1,0 +1,106 @@
+"""Looks around while the VM boots, to see whether it may serve with what is on its disk.
+
+That costs the start no time. It is looked once at the begin, for what would have Mnesia end the VM,
+and once when others can see this node, too: so of two that start at once one sees the other.
+"""
+
+import time
+
+from member_entrypoint.cluster import looking, peers, words
+from member_entrypoint.cluster.decision import Decision, Step, decide
+from member_entrypoint.cluster.inference import has_data
+from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, State
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.notices import tell
+from member_entrypoint.erlang import epmd
+from member_entrypoint.errors import TryAgainError
+
+CLARITY_TIMEOUT = 10.0
+"""Seconds, after the start, to wait for another node that starts to say in which cluster."""
+
+
+def explain(member: Member, known: Known) -> None:
+    """Raise the error that says why Mnesia ended a VM, if another cluster is the reason."""
+    if not has_data(known) or not member.erlang.reach.plain_tcp:
+        return
+    look = Beside(member, known)
+    look.look_again()
+    strangers = [
+        node
+        for node, peer in look.peers.items()
+        if peer.state is State.UP and peer.identity not in {"", known.identity}
+    ]
+    if known.identity and set(strangers) & (known.members or set()):
+        raise TryAgainError(f"{member.node} met {', '.join(strangers)}, which is about to join")
+
+
+class Beside:
+    """The looks beside a VM that boots."""
+
+    def __init__(self, member: Member, known: Known) -> None:
+        """Take what is known from before the VM was started."""
+        self._member = member
+        self._known = known._replace(phase=Phase.BESIDE, patience_over=False, peers=None)
+        self._new = known.record.marker is Marker.STARTING
+        self._looks = 0
+        self._unclear = False
+        self._started_at: float | None = None
+        self.decision = Decision(Step.RUN)
+        self.peers: dict[str, Peer] = {}
+
+    def look(self) -> None:
+        """Look once more if it is time; raises `RemovedError`, `ClusteringError`, `TryAgainError`.
+
+        With a distribution that is not plain TCP, each question would boot a VM beside the one that
+        starts, so only the first look is made, and none for a new cluster.
+        """
+        if self._is_due():
+            self._look()
+
+    def is_clear(self) -> bool:
+        """Look for the last time, the VM has started; tell whether there is nothing to wait for."""
+        if self._started_at is None:
+            self._started_at = time.monotonic()
+            if self._member.erlang.reach.plain_tcp and not (self._new and self._looks):
+                self._look()
+        elif self._unclear:
+            over = time.monotonic() - self._started_at > CLARITY_TIMEOUT
+            self._known = self._known._replace(patience_over=over)
+            self._look()
+        return not self._unclear
+
+    def look_again(self) -> None:
+        """Look, since the VM waits for others: meanwhile they may run in another cluster."""
+        self._look()
+
+    def _is_due(self) -> bool:
+        if self._looks:
+            return False
+        if not self._new:
+            return True
+        reach = self._member.erlang.reach
+        if not reach.plain_tcp:
+            return False
+        known = epmd.names("127.0.0.1", peers.SCAN_TIMEOUT, reach.epmd_port)
+        return self._member.node.partition("@")[0] in (known.names or ())
+
+    def _look(self) -> None:
+        self._looks += 1
+        member = self._member
+        known = self._known
+        if not member.erlang.reach.plain_tcp:
+            first = {known.target, known.record.other} - {None, known.node}
+            nodes = {node for node in first if node and "@" in node}
+            known = known._replace(peers=peers.look_at(member, nodes))
+        else:
+            known = looking.ask(member, known)
+        self.decision = decision = decide(known)
+        self.peers = dict(known.peers or {})
+        self._unclear = decision.step is Step.WAIT
+        if decision.step is Step.START_AGAIN:
+            whom = decision.whom[0]
+            raise TryAgainError(f"{member.node} starts no new cluster, since {whom} runs in one")
+        if decision.step is Step.REFUSE:
+            if decision.rule == "other_cluster":
+                tell(member, known, decision.whom)
+            raise words.refusal(known, decision, member.settings.join_timeout)

@@ -1,0 +1,139 @@
+"""What follows from what a node knows, each as a pure function; the decision is made of these."""
+
+from member_entrypoint.cluster.knowledge import (
+    IN_BETWEEN,
+    Known,
+    Marker,
+    Peer,
+    Phase,
+    State,
+    founder,
+)
+
+
+def has_data(known: Known) -> bool:
+    """Tell whether the schema on the disk is one that people have used, or may have."""
+    record, alone = known.record, (known.members or frozenset()) <= {known.node}
+    if not known.has_schema:
+        return False
+    if record.marker is Marker.JOINING:
+        # Unless the join came to its end before that was noted.
+        return bool(known.identity) and known.identity == record.identity
+    if record.marker is Marker.LEAVING:
+        # The farewell came to its end if the schema is another one.
+        return not (known.identity and record.identity and known.identity != record.identity)
+    return not (record.marker is Marker.LEFT or (record.marker is Marker.STARTING and alone))
+
+
+def clears(known: Known, target: Peer | None) -> bool:
+    """Tell whether the schema on the disk is deleted before the VM boots to join `target`.
+
+    That is a schema that nobody has used; a VM that boots with it would look for those that it
+    lists. `target` is None for a new cluster. What is not known to be such a schema is kept.
+    """
+    if not known.has_schema or has_data(known) or not known.identity or not known.record.identity:
+        return False
+    return target is None or target.identity != known.identity
+
+
+def may_discard(known: Known) -> bool:
+    """Tell whether a node with data may lose them: told so, or they are nobody's."""
+    return known.discard or known.record.marker in IN_BETWEEN
+
+
+def is_own_data(known: Known) -> bool:
+    """Tell whether the data on the disk are of a cluster that this node started and that is left.
+
+    A schema that lists nobody else is such a one, unless another node started it, or we were seen
+    in that cluster before.
+    """
+    if known.members != frozenset({known.node}) or founder(known.identity) not in {"", known.node}:
+        return False
+    was_member = known.record.marker in {Marker.JOINED, Marker.LEAVING}
+    return not (was_member and known.record.identity in {"", known.identity})
+
+
+def in_between(peer: Peer) -> bool:
+    """Tell whether a node that runs is on its way into a cluster, or out of it."""
+    record = peer.record
+    if record.marker in {Marker.JOINING, Marker.LEAVING}:
+        return not (peer.identity and peer.identity == record.identity)
+    return record.marker in IN_BETWEEN and (len(peer.members) <= 1 or record.marker is Marker.LEFT)
+
+
+def is_cluster(node: str, peer: Peer) -> bool:
+    """Tell whether a node that runs is one of a cluster, and was not told to run alone."""
+    if peer.state not in {State.UP, State.STARTING} or in_between(peer):
+        return False
+    if len(peer.members) > 1 or peer.record.marker in {Marker.STARTED, Marker.JOINED}:
+        return True
+    return founder(peer.identity) not in {"", node}
+
+
+def up(known: Known) -> dict[str, Peer]:
+    """Return the others whose Mnesia runs."""
+    return {
+        node: peer
+        for node, peer in (known.peers or {}).items()
+        if peer.state is State.UP and node != known.node
+    }
+
+
+def ours(known: Known, identity: str) -> dict[str, Peer]:
+    """Return those that run in the cluster with this identity."""
+    return {
+        node: peer
+        for node, peer in up(known).items()
+        if identity and peer.identity == identity and not in_between(peer)
+    }
+
+
+def in_other_clusters(known: Known) -> dict[str, Peer]:
+    """Return those that run in another cluster though they should be in ours.
+
+    A node that runs alone under a name that we have nothing to do with was told to. What a node
+    says whose Mnesia does not run yet is its marker.
+    """
+    return {
+        node: peer
+        for node, peer in (known.peers or {}).items()
+        if known.identity
+        and cluster_of(peer) not in {"", known.identity}
+        and not in_between(peer)
+        and (node in near(known) or is_cluster(node, peer))
+    }
+
+
+def cluster_of(peer: Peer) -> str:
+    """Return the identity of the cluster that a node runs in, or starts in; empty if unknown."""
+    if peer.state is State.STARTING:
+        return "" if peer.record.marker in IN_BETWEEN else peer.record.identity
+    return peer.identity if peer.state is State.UP else ""
+
+
+def near(known: Known) -> set[str]:
+    """Return the nodes that must not be in another cluster: whom we join, who joined us."""
+    return {node for node in (known.target, *(known.members or ())) if node} - {known.node}
+
+
+def clusters(known: Known) -> dict[str, Peer]:
+    """Return the others that run in a cluster."""
+    return {node: peer for node, peer in up(known).items() if is_cluster(node, peer)}
+
+
+def unknown(known: Known) -> tuple[str, ...]:
+    """Return those of whom DNS does not say whether they exist."""
+    peers = sorted((known.peers or {}).items())
+    return tuple(node for node, peer in peers if peer.state is State.UNKNOWN)
+
+
+def removed_by(known: Known) -> tuple[str, ...]:
+    """Return the members of our cluster that run, if none of them lists this node any more."""
+    if known.phase is not Phase.BESIDE or not has_data(known):
+        return ()
+    running = ours(known, known.identity)
+    if not known.identity:
+        running = {node: p for node, p in clusters(known).items() if len(p.members) > 1}
+    if any(known.node in peer.members for peer in running.values()):
+        return ()
+    return tuple(sorted(running))
