@@ -109,8 +109,8 @@ def settle(member: Member, deadline: float) -> None:
     if beside is not None:
         while not beside.is_clear():
             time.sleep(STATUS_INTERVAL)
-        if beside.decision.step is Step.JOIN:
-            membership.join_again(member, known, beside.decision.whom[0], deadline)
+        if beside.removed_by:
+            membership.join_again(member, known, beside.removed_by, deadline)
         else:
             membership.confirm(member, known, deadline)
     elif joins:

@@ -7,7 +7,7 @@ and once when others can see this node, too: so of two that start at once one se
 import time
 
 from member_entrypoint.cluster import looking, peers, words
-from member_entrypoint.cluster.decision import Decision, Step, decide
+from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.inference import has_data
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, State
 from member_entrypoint.cluster.member import Member
@@ -45,7 +45,7 @@ class Beside:
         self._looks = 0
         self._unclear = False
         self._started_at: float | None = None
-        self.decision = Decision(Step.RUN)
+        self.removed_by = ""
         self.peers: dict[str, Peer] = {}
 
     def look(self) -> None:
@@ -59,6 +59,8 @@ class Beside:
 
     def is_clear(self) -> bool:
         """Look for the last time, the VM has started; tell whether there is nothing to wait for."""
+        if self.removed_by:
+            return True
         if self._started_at is None:
             self._started_at = time.monotonic()
             if self._member.erlang.reach.plain_tcp and not (self._new and self._looks):
@@ -71,7 +73,8 @@ class Beside:
 
     def look_again(self) -> None:
         """Look, since the VM waits for others: meanwhile they may run in another cluster."""
-        self._look()
+        if not self.removed_by:
+            self._look()
 
     def _is_due(self) -> bool:
         if self._looks:
@@ -94,9 +97,15 @@ class Beside:
             known = known._replace(peers=peers.look_at(member, nodes))
         else:
             known = looking.ask(member, known)
-        self.decision = decision = decide(known)
+        decision = decide(known)
         self.peers = dict(known.peers or {})
         self._unclear = decision.step is Step.WAIT
+        if decision.step is Step.JOIN:
+            self.removed_by = decision.whom[0]
+            member.log.warning(
+                f"{member.node} was removed from its cluster while it was down: "
+                f"{self.removed_by} does not list it"
+            )
         if decision.step is Step.START_AGAIN:
             whom = decision.whom[0]
             raise TryAgainError(f"{member.node} starts no new cluster, since {whom} runs in one")

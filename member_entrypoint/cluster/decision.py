@@ -199,21 +199,16 @@ def _other_cluster(known: Known) -> Decision | None:
 
 
 @_rule(
-    "it has data, its cluster runs, and lists it no more; it may lose them",
-    "joins that cluster again",
+    "it has data, its cluster runs, and lists it no more: it was removed, or has left",
+    "joins again if it may lose its data (`JOIN_DISCARDS_DATA=true`, a farewell), else ends",
 )
-def _removed_and_joins(known: Known) -> Decision | None:
+def _removed(known: Known) -> Decision | None:
     removed = removed_by(known)
-    return Decision(Step.JOIN, removed[:1]) if removed and may_discard(known) else None
-
-
-@_rule(
-    "it has data, its cluster runs, and lists it no more: it was removed",
-    "ends before it serves, unless `JOIN_DISCARDS_DATA=true`",
-)
-def _removed_and_refuses(known: Known) -> Decision | None:
-    removed = removed_by(known)
-    return Decision(Step.REFUSE, removed) if removed else None
+    if not removed:
+        return None
+    return (
+        Decision(Step.JOIN, removed[:1]) if may_discard(known) else Decision(Step.REFUSE, removed)
+    )
 
 
 @_rule(

@@ -68,9 +68,6 @@ def note_joined(member: Member, target: str) -> None:
 
 def join_again(member: Member, known: Known, target: str, deadline: float) -> None:
     """Join the cluster of `target` that this node was removed from, unless it is back already."""
-    member.log.warning(
-        f"{member.node} was removed from its cluster while it was down: {target} does not list it"
-    )
     peer = peers.look_at(member, [target], ANSWER_TIMEOUT)[target]
     if member.node in peer.members:
         confirm(member, known, deadline)

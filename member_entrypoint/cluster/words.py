@@ -117,7 +117,7 @@ def _two_clusters(known: Known, decision: Decision) -> str:
 
 _REFUSALS = {
     "own_data": _own_data,
-    "removed_and_refuses": _removed,
+    "removed": _removed,
     "other_cluster": _other_cluster,
     "two_clusters": _two_clusters,
 }
