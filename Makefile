@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV = .venv/bin
-TESTS ?= tests/unit tests/process tests/docker
+TESTS ?= tests/unit tests/simulation tests/process tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
 CONTAINERS = $(filter tests/docker%,$(TESTS))
 PLAIN = $(filter-out tests/docker%,$(TESTS))
@@ -10,13 +10,14 @@ WORKERS ?= 3
 PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-clean setup test bench lint format clean
+.PHONY: help demo demo-clean setup test simulate bench lint format clean
 
 help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
 	@echo '                 SOURCE=REPOSITORY COMMIT=COMMIT: of this, not of the sample server'
 	@echo 'make demo-clean  remove all that the demonstration made'
 	@echo 'make test        run all the tests (TESTS=tests/unit: only these; WORKERS=4: side by side)'
+	@echo 'make simulate    look for a sequence of events that splits a cluster (MINUTES=5 SEED=7)'
 	@echo 'make bench       measure what the entrypoint costs (RUNS=15 ONLY=start,join RELEASE=TARBALL)'
 	@echo 'make lint        check style and types'
 	@echo 'make format      put the sources into style'
@@ -36,6 +37,11 @@ setup:
 test: setup
 	$(if $(PLAIN),$(PYTEST) --dist=loadgroup $(PLAIN))
 	$(if $(CONTAINERS),$(PYTEST) --dist=worksteal $(CONTAINERS))
+
+# MINUTES and SEED reach the program through the environment.
+simulate:
+	@$(PYTHON) tools/setup.py venv
+	@PYTHONPATH=. $(VENV)/python tests/simulation/simulate.py
 
 # RUNS, ONLY, RELEASE and RESULTS reach the program through the environment.
 bench:

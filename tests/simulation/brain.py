@@ -186,7 +186,7 @@ def peer(rules: Rules, world: World, other: int) -> Peer:
     running = frozenset(
         i
         for i, its in enumerate(world.nodes)
-        if its.vm == node.vm == "running"
+        if its.vm == node.vm
         and its.disk.identity == disk.identity
         and i in disk.members
     )

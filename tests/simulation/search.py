@@ -73,19 +73,40 @@ def recover(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]
         words.append(RESTS)
         world, more = settle(rules, brain, world)
         words += more
-    return judged_at_rest(world), words
+    return judged_at_rest(rules, world), words
 
 
-def judged_at_rest(world: World) -> World:
-    """Return the world, wrong if nobody serves, or not all do, and nobody says what to do."""
+def judged_at_rest(rules: Rules, world: World) -> World:
+    """Return the world, wrong if not all serve in one cluster without a reason that is said.
+
+    A reason counts only where what the operator may do can lead to it.
+    """
     if world.wrong:
         return world
     identities = {node.disk.identity for node in world.nodes if node.serves and not node.alone}
-    said = [node.said for node in world.nodes if node.said or node.alone]
-    if not said and not all(node.serves for node in world.nodes):
-        still = ", ".join(f"{me + 1}: {node.at[0]}" for me, node in enumerate(world.nodes))
+    if len(identities) > 1:
+        return world._replace(wrong="two clusters remain")
+    told = any(node.said.split(" ")[0] in permitted(rules) or node.alone for node in world.nodes)
+    if not told and not all(node.serves for node in world.nodes):
+        still = "; ".join(f"{me + 1}: {n.at[0]} {n.said}" for me, n in enumerate(world.nodes))
         return world._replace(wrong=f"not all serve, and nobody says what to do ({still})")
-    return world._replace(wrong="two clusters remain") if len(identities) > 1 else world
+    return world
+
+
+def permitted(rules: Rules) -> set[str]:
+    """Return the rules that may keep a member from serving in the end."""
+    reasons = {
+        "other_cluster": {"wipe", "silence", "strip", "alone"},
+        "second": {"silence", "wipe"},
+        "own_data": {"alone", "strip"},
+        "removed": {"remove", "strip"},
+        "farewell": {"wipe", "strip"},
+        "two_clusters": {"wipe", "strip"},
+        "left": {"hook"},
+    }
+    found = {reason for reason, needs in reasons.items() if needs & rules.acts}
+    # Who waits for another one is not in DNS then, and that one cannot find it.
+    return found | {"wait_for_target", "mnesia"} if rules.names == "healthy" else found
 
 
 def formed(rules: Rules, brain: Brain) -> World:
@@ -94,7 +115,7 @@ def formed(rules: Rules, brain: Brain) -> World:
     for me in range(rules.size):
         world, _ = settle(rules, brain, starts(world, me))
     world, _ = settle(rules, brain, world)
-    return judged_at_rest(world)
+    return judged_at_rest(rules, world)
 
 
 def replay(rules: Rules, brain: Brain, world: World, words: Sequence[str]) -> World:

@@ -14,13 +14,16 @@ from world import (
     empties,
     forgets,
     goes_down,
+    is_lone,
     joins,
     mnesia_starts,
     new_schema,
     resolves,
     running_with,
+    sees,
     with_disk,
     with_node,
+    wrong,
 )
 
 if TYPE_CHECKING:
@@ -174,7 +177,24 @@ def _looks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[
         elif answer.clears:
             at = ("clear", ("stale", other))
         at = ("mark", Note("joining", other, its.identity, its.members), at)
-    yield f"{name} decides: {answer.word}", with_node(world, me, at=at, checked=False, said="")
+    decided = with_node(world, me, at=at, checked=False, said="")
+    if answer.word == "new" and answer.certain:
+        for other in keepers(rules, world, me):
+            decided = wrong(decided, f"{name} starts a new cluster, though {other + 1} is there")
+    yield f"{name} decides: {answer.word}", decided
+
+
+def keepers(rules: Rules, world: World, me: int) -> list[int]:
+    """Return the others that exist, as can be seen, and have a cluster's data on their disks."""
+    return [
+        other
+        for other, node in enumerate(world.nodes)
+        if other != me
+        and sees(rules, world, other) not in {"absent", "empty"}
+        and node.disk.data
+        and not node.alone
+        and not is_lone(world, other)
+    ]
 
 
 def _settles(
@@ -185,6 +205,10 @@ def _settles(
     node, name = world.nodes[me], f"{me + 1}"
     if node.vm in {"booting", "waiting"}:
         started = mnesia_starts(rules, world, me)
+        if started.nodes[me].vm == "waiting":
+            started = with_node(started, me, said="mnesia")
+        elif started.nodes[me].vm == "running":
+            started = with_node(started, me, said="")
         if started != world:
             yield f"{name}'s Mnesia starts", started
     if node.alone and node.vm == "running":
@@ -306,4 +330,4 @@ def _has_left(world: World, me: int, left: Note, after: str) -> Iterator[tuple[s
         yield f"{name} has left", with_node(world, me, at=("mark", left, ("stop",)), vm="going")
     else:
         at = ("mark", left, ("lone",))
-        yield f"{name} has left", with_node(world, me, at=at, said="it has left")
+        yield f"{name} has left", with_node(world, me, at=at, said="left")

@@ -145,6 +145,12 @@ def running_with(world: World, me: int) -> Nodes:
     )
 
 
+def is_lone(world: World, me: int) -> bool:
+    """Tell whether the schema of `me` is one of its own that nobody else is in."""
+    disk = world.nodes[me].disk
+    return disk.members == {me} and world.founders[disk.identity - 1] == me
+
+
 def with_node(world: World, me: int, **changes: Any) -> World:
     """Return the world with a node changed."""
     nodes = list(world.nodes)

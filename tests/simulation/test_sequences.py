@@ -1,0 +1,199 @@
+"""Sequences of events that once ended badly, each with what must come of it.
+
+Between two acts of the operator all members come to rest. A sequence that a search prints has each
+step, and is pasted into `STEP_BY_STEP`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from acts import acts
+from brain import Real
+from search import RESTS, formed, recover, replay, settle
+from world import Node, Rules, World
+
+from member_entrypoint.cluster import decision, knowledge
+
+ALL_ACTS = frozenset(
+    {"start", "stop", "kill", "wipe", "hook", "remove", "silence", "alone", "strip", "write"}
+)
+
+
+class Sequence(NamedTuple):
+    """A world, what is done in it, who serves then, and what those say who do not."""
+
+    rules: Rules
+    done: tuple[str, ...]
+    serve: frozenset[int]
+    said: str = ""
+    fresh: bool = False
+
+
+def nodes(*numbers: int) -> frozenset[int]:
+    """Return the nodes with these numbers, the first is 1."""
+    return frozenset(number - 1 for number in numbers)
+
+
+LOST_PRIMARY = ("stop 2", "stop 3", "stop 1", "wipe 1", "start 1", "start 2", "start 3")
+SEQUENCES = {
+    "both leave when they stop; restart 2, then 1": Sequence(
+        Rules(2, leaves=True), ("stop 2", "start 2", "stop 1", "start 1"), nodes(1, 2)
+    ),
+    "the primary leaves and stops, the other one is restarted, the primary comes back": Sequence(
+        Rules(2),
+        ("1 is told to leave", "stop 1", "stop 2", "start 2", "start 1"),
+        nodes(1, 2),
+    ),
+    "the primary's disk is lost, and it is started before the others": Sequence(
+        Rules(3), LOST_PRIMARY, nodes(1), "other_cluster"
+    ),
+    "the same where the others are started first": Sequence(
+        Rules(3),
+        ("stop 2", "stop 3", "stop 1", "wipe 1", "start 2", "start 3"),
+        nodes(),
+        "",
+    ),
+    "an empty primary in a network of three, its DNS is silent in a pod": Sequence(
+        Rules(3, silence="outage"),
+        ("kill 1", "wipe 1", "DNS is silent", "start 1", "DNS answers again"),
+        nodes(1, 2, 3),
+    ),
+    "the same where silence may mean a lone machine": Sequence(
+        Rules(3),
+        ("kill 1", "wipe 1", "DNS is silent", "start 1", "DNS answers again"),
+        nodes(2, 3),
+        "second",
+    ),
+    "three are started at once, and only healthy ones are in DNS": Sequence(
+        Rules(3, names="healthy"), ("start 3", "start 1", "start 2"), nodes(1, 2, 3), fresh=True
+    ),
+    "a hook leaves in each of two pods that are restarted": Sequence(
+        Rules(2),
+        ("2 is told to leave", "stop 2", "start 2", "1 is told to leave", "stop 1", "start 1"),
+        nodes(1, 2),
+    ),
+    "a fresh node starts while the primary has left and not stopped yet": Sequence(
+        Rules(2),
+        ("1 is told to leave", "kill 2", "stop 1", "start 1", "start 2"),
+        nodes(1, 2),
+    ),
+    "the last to stop loses its disk": Sequence(
+        Rules(2), ("stop 1", "stop 2", "wipe 2", "start 1", "start 2"), nodes(1, 2)
+    ),
+    "it runs alone after a farewell, and has data of its own then": Sequence(
+        Rules(2),
+        ("2 is told to leave", "stop 2", "start 2 with JOIN_CLUSTER=false", "stop 2", "start 2"),
+        nodes(1),
+        "own_data",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_sequence_ends_well(name: str) -> None:
+    """One cluster serves, and who does not says why."""
+    rules, done, serve, said, fresh = SEQUENCES[name]
+    rules, brain = rules._replace(acts=ALL_ACTS), Real()
+    world = World((Node(),) * rules.size) if fresh else formed(rules, brain)
+    for act in done:
+        world = dict(acts(rules, world, brain))[act]
+        world, _ = settle(rules, brain, world)
+    assert not world.wrong
+    serving = {me for me, node in enumerate(world.nodes) if node.serves}
+    assert serving == serve
+    assert len({world.nodes[me].disk.identity for me in serving}) <= 1
+    assert not said or any(said in node.said for node in world.nodes)
+    world, _ = recover(rules, brain, world)
+    assert not world.wrong
+
+
+STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
+    "another one joins while this one decides to": (
+        Rules(3, leaves=True),
+        (
+            "stop 1",
+            "1 notes 'leaving'",
+            "1 leaves",
+            "1 has a schema of its own",
+            "1 has left",
+            "1 notes 'left'",
+            "1 has stopped",
+            "start 1",
+            "1 decides: join",
+            "stop 2",
+            "2 notes 'leaving'",
+            "2 leaves",
+            "2 has a schema of its own",
+            RESTS,
+        ),
+    ),
+    "a farewell is cut while the other one joins": (
+        Rules(2, acts=ALL_ACTS),
+        (
+            "kill 1",
+            "wipe 1",
+            "start 1",
+            "1 decides: join",
+            "2 is told to leave",
+            "2 notes 'leaving'",
+            "kill 2",
+            RESTS,
+        ),
+    ),
+    "the primary leaves while the only other one joins it again": (
+        Rules(2, leaves=True),
+        (
+            "stop 2",
+            "2 notes 'leaving'",
+            "2 leaves",
+            "2 has a schema of its own",
+            "2 has left",
+            "2 notes 'left'",
+            "2 has stopped",
+            "start 2",
+            "2 decides: join",
+            "2 notes 'joining'",
+            "2 deletes a schema that nobody has used",
+            "2 has its stale entry removed",
+            "2's VM boots",
+            "2's Mnesia starts",
+            "2 begins to join 1",
+            "2 looks again",
+            "2 deletes its schema",
+            "stop 1",
+            "2 copies the data of 1",
+            "1 notes 'leaving'",
+            "1 leaves",
+            "kill 2",
+            RESTS,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEP_BY_STEP)
+def test_a_sequence_of_steps_ends_well(name: str) -> None:
+    """As a search has found it."""
+    rules, words = STEP_BY_STEP[name]
+    brain = Real()
+    world = replay(rules, brain, formed(rules, brain), words)
+    assert not world.wrong
+
+
+def test_a_sequence_that_breaks_something_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`replay` and `recover` do find what is wrong."""
+    rules, words = STEP_BY_STEP["the primary leaves while the only other one joins it again"]
+    forgetful = [rule for rule in decision.RULES if rule.name not in {"farewell", "home"}]
+    monkeypatch.setattr(decision, "RULES", forgetful)
+    brain = Real()
+    assert replay(rules, brain, formed(rules, brain), words).wrong
+
+
+def test_states_of_the_model_are_those_of_the_decision() -> None:
+    """Words of the model's markers and sights are names there."""
+    for word in ("starting", "started", "joining", "joined", "leaving", "left"):
+        assert knowledge.Marker(word)
+    for state in ("absent", "unknown", "silent", "stopped", "empty", "starting", "going", "up"):
+        assert knowledge.State[state.upper()]
