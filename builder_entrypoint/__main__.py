@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from builder_entrypoint import VERSION
@@ -11,6 +12,7 @@ from builder_entrypoint.errors import BuildError, ConfigurationError
 from builder_entrypoint.links import check_links
 from builder_entrypoint.locks import work_folder
 from builder_entrypoint.masking import Mask
+from builder_entrypoint.mirrors import Mirrors
 from builder_entrypoint.names import printable
 from builder_entrypoint.output import Output
 from builder_entrypoint.processes import Processes, Signals
@@ -51,7 +53,9 @@ def build(settings: Settings, processes: Processes, environment: Mapping[str, st
     check_outputs(settings, processes.output)
     try:
         with work_folder() as (work, lock), processes.holding(lock):
-            source = fetch_source(settings, work, processes, environment)
+            mirrors = Mirrors(settings, work, processes, environment)
+            source = fetch_source(settings, work, mirrors, processes)
+            settings = replace(settings, commit=source.name)
             release = compile_release(settings, source, work, processes, environment)
             check_links(release, source.folder, processes.signals.check)
             epoch = settings.epoch(source.time)

@@ -1,6 +1,7 @@
 """Runs git in the user's environment, so that credential helpers, ssh agent and proxies work."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _CONFIGURATION = (
     # Nobody reads reflogs, and for the e-mail address in them git makes a slow DNS query.
     *("-c", "core.logAllRefUpdates=false"),
 )
+_COMMAND = re.compile(r"[a-z][a-z-]*$")
 
 
 class Git:
@@ -38,35 +40,46 @@ class Git:
         if not _is_terminal(0):
             # Nobody can answer: an error is better than a prompt that waits for ever.
             self._environment.setdefault("GIT_TERMINAL_PROMPT", "0")
+        # A folder that is a partial clone gets the files that it lacks from where it was cloned.
+        # By default git distrusts the configuration of that folder, whose Makefile we run.
+        self._environment.setdefault("GIT_NO_LAZY_FETCH", "0")
 
     def run(
         self,
         folder: Path | None,
         *arguments: str,
         take: Callable[[bytes], object] | None = None,
+        inside: Path | None = None,
     ) -> Ended:
-        """Run git in our own working directory, with the repository `folder` if there is one.
+        """Run git, with the repository `folder` if there is one.
 
-        `take`, if given, is called with each piece of git's output, which is then not shown.
+        Its working directory is `inside`, or ours. `take`, if given, is called with each piece of
+        git's output, which is then not shown.
         """
         repository = [f"--git-dir={folder}"] if folder else []
         if folder and folder.name == ".git":
             repository.append(f"--work-tree={folder.parent}")
         command = ["git", *_CONFIGURATION, *repository, *arguments]
         return self._processes.run(
-            command, name=f"git {arguments[0]}", environment=self._environment, take=take
+            command,
+            name=f"git {next(word for word in arguments if _COMMAND.match(word))}",
+            environment=self._environment,
+            take=take,
+            folder=inside,
         )
 
-    def run_checked(self, problem: str, folder: Path | None, *arguments: str) -> None:
+    def run_checked(
+        self, problem: str, folder: Path | None, *arguments: str, inside: Path | None = None
+    ) -> None:
         """Run git. Raises `SourceError`, whose text begins with `problem`, if git fails."""
-        ended = self.run(folder, *arguments)
+        ended = self.run(folder, *arguments, inside=inside)
         if not ended.succeeded:
             raise SourceError(f"{problem}: {ended.explained()}", ended)
 
-    def query(self, folder: Path, *arguments: str) -> str | None:
+    def query(self, folder: Path | None, *arguments: str, inside: Path | None = None) -> str | None:
         """Return what git prints, without white space around it; None if git fails."""
         captured = bytearray()
-        ended = self.run(folder, *arguments, take=captured.extend)
+        ended = self.run(folder, *arguments, take=captured.extend, inside=inside)
         return captured.decode(errors="replace").strip() if ended.succeeded else None
 
 

@@ -22,6 +22,8 @@ _CREDENTIALS = re.compile(
 )
 _WHITESPACE = re.compile(rb"\s")
 _USER_INFORMATION = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]+)@", re.DOTALL)
+# Scheme, user information, and the rest up to the path.
+_SERVER = re.compile(rb"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]+@)([^/?#@]+/)", re.DOTALL)
 
 
 class Mask:
@@ -93,6 +95,18 @@ def without_credentials(repository: str) -> str:
     if match:
         data = data[: match.start(1)] + data[match.end(1) + 1 :]
     return data.decode(errors="surrogateescape")
+
+
+def with_credentials(address: str, repository: str) -> str:
+    """Return `address` with the credentials of `repository`, if it is on the same server."""
+    match = _SERVER.match(_encode(repository))
+    if match is None:
+        return address
+    data = _encode(address)
+    server = match[1] + match[3]
+    return (match[0] + data.removeprefix(server) if data.startswith(server) else data).decode(
+        errors="surrogateescape"
+    )
 
 
 def _secrets(repository: bytes) -> Iterator[bytes]:

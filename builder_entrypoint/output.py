@@ -61,6 +61,11 @@ class Output:
             self._write(text.removesuffix(b"\n") + b"\n", [STANDARD_OUTPUT])
 
     @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines of the last program."""
+        return tuple(line.decode(errors="replace") for line in self._tail)
+
+    @property
     def last_line(self) -> str:
         """The last line of the last program; of git, the line that begins with `fatal: `."""
         lines = [line for line in self._tail if line.strip()]

@@ -89,11 +89,17 @@ class Ended:
     """The status in words: `ended with status 2`."""
     last_line: str = ""
     """The last line of its output, masked; empty if it printed nothing."""
+    last_lines: tuple[str, ...] = ()
+    """The last lines of its output, masked, as many as are repeated when it fails."""
 
     @property
     def succeeded(self) -> bool:
         """Whether the status is 0."""
         return self.status == 0
+
+    def mentions(self, *texts: str) -> bool:
+        """Tell whether one of `texts` is in the last lines of its output."""
+        return any(text in line for line in self.last_lines for text in texts)
 
     def outcome(self) -> str:
         """Return how it ended, with its last words: `ended with status 2 (no such file)`."""
@@ -205,10 +211,13 @@ class Processes:
                     file.close()
             statuses = self._attend(children, readers)
         self.output.end_program()
-        line = self.output.last_line
         ended = [
             Ended(
-                name=name, status=statuses[child], how=_status_text(statuses[child]), last_line=line
+                name=name,
+                status=statuses[child],
+                how=_status_text(statuses[child]),
+                last_line=self.output.last_line,
+                last_lines=self.output.last_lines,
             )
             for child, name in children.items()
         ]

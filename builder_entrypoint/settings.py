@@ -13,7 +13,7 @@ from builder_entrypoint.names import printable, safe_name
 DEFAULTS = ("MongooseIM", "https://github.com/esl/MongooseIM", "master")
 POSITIONS = ("PROJECT", "REPO", "COMMIT")
 OPTIONS = {"-h": "--help", "--help": "--help"} | {
-    option: option for option in ("--version", "--dry-run", "--no-cache")
+    option: option for option in ("--version", "--dry-run", "--no-cache", "--no-submodules")
 }
 LONGEST_FILE_NAME = 200  # bytes; file systems allow 255, and endings are added
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -26,9 +26,11 @@ class Settings:
     project: str
     """Friendly name of the build, as given; never empty."""
     repository: str
-    """What git fetches from: an address, or a path. May hold credentials; never empty."""
+    """What git fetches from: an address, or an absolute path. May hold credentials; never empty."""
     commit: str
     """Branch, tag, full or short hash, or full reference name; never empty."""
+    commit_given: bool
+    """Whether COMMIT was given; else the repository's default branch does instead of `commit`."""
     builds: Path
     """The folder for tarballs, absolute."""
     log_file: Path
@@ -43,6 +45,8 @@ class Settings:
     """Time of the tarball's entries, seconds since 1970; None: the time of the commit."""
     use_cache: bool
     """Whether repository and packages are taken from `cache`, and saved there."""
+    submodules: bool
+    """Whether the submodules of the repository are checked out too."""
     options: frozenset[str]
     """Those of `--help`, `--version`, `--dry-run` that are given; empty: build."""
 
@@ -74,8 +78,9 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     builds = Path(os.path.abspath(environment.get("BUILDS") or "/builds"))
     settings = Settings(
         project=values[0],
-        repository=values[1],
+        repository=_absolute(values[1]),
         commit=values[2],
+        commit_given=bool(given[2]),
         builds=builds,
         log_file=Path(os.path.abspath(environment.get("LOGFILE") or builds / "build.log")),
         tarball_name=_file_name("TARBALL_NAME", environment, errors),
@@ -83,7 +88,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         configure_arguments=_configure_arguments(environment, errors),
         source_date_epoch=_epoch(environment, errors),
         use_cache="--no-cache" not in options,
-        options=frozenset(options - {"--no-cache"}),
+        submodules="--no-submodules" not in options,
+        options=frozenset(options - {"--no-cache", "--no-submodules"}),
     )
     if errors and "--help" not in options:
         raise ConfigurationError("\n".join(errors))
@@ -108,6 +114,13 @@ def _split_arguments(arguments: Sequence[str], errors: list[str]) -> tuple[set[s
             f"{len(positional)} arguments are too many: allowed are [PROJECT [REPO [COMMIT]]]"
         )
     return options, positional
+
+
+def _absolute(repository: str) -> str:
+    """Return a path as an absolute one, an address as it is; git tells them apart in this way."""
+    colon, slash = repository.find(":"), repository.find("/")
+    is_path = colon < 0 or 0 <= slash < colon
+    return os.path.abspath(repository) if is_path else repository
 
 
 def _check_argument(name: str, value: str, errors: list[str]) -> None:

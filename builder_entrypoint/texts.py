@@ -13,12 +13,14 @@ $BUILDS/mongooseim-PROJECT-COMMIT-TIMESTAMP.tar.gz
 
   PROJECT     friendly name of the build (default: {DEFAULTS[0]})
   REPO        what git can clone: an address or a folder (default: {DEFAULTS[1]})
-  COMMIT      branch, tag, full or short hash, or refs/pull/N/head (default: {DEFAULTS[2]})
+  COMMIT      branch, tag, full or short hash, or refs/pull/N/head (default: {DEFAULTS[2]}, or
+              the default branch of a REPO that has none)
 
-  --no-cache  use no cache, and save nothing for the next build
-  --dry-run   print what would be done, and do nothing
-  --version   print the version of the builder
-  --help      print this help
+  --no-cache       use no cache, and save nothing for the next build
+  --no-submodules  leave the folders of git submodules empty
+  --dry-run        print what would be done, and do nothing
+  --version        print the version of the builder
+  --help           print this help
 
 variables:
   BUILDS             where tarballs go (default: /builds)

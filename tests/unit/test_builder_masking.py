@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_entrypoint.masking import HELD_BACK, Mask, MaskedStream, without_credentials
+from builder_entrypoint.masking import (
+    HELD_BACK,
+    Mask,
+    MaskedStream,
+    with_credentials,
+    without_credentials,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +111,23 @@ def test_endless_lines_are_passed_on() -> None:
 def test_addresses_without_credentials(repository: str, expected: str) -> None:
     """The key of a mirror has no user in it."""
     assert without_credentials(repository) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "repository", "expected"),
+    [
+        ("https://host/y", "https://u:p@host/x", "https://u:p@host/y"),
+        ("https://host:8443/y", "https://u:p@host/x", "https://host:8443/y"),
+        ("https://host.example.com/y", "https://u:p@host/x", "https://host.example.com/y"),
+        ("http://host/y", "https://u:p@host/x", "http://host/y"),
+        ("https://v:q@host/y", "https://u:p@host/x", "https://v:q@host/y"),
+        ("https://host/y", "https://host/x", "https://host/y"),
+        ("https://host/y", "/a/b", "https://host/y"),
+        ("/a/c", "/a/b", "/a/c"),
+    ],
+)
+def test_credentials_go_to_their_own_server_only(
+    address: str, repository: str, expected: str
+) -> None:
+    """Scheme, host and port are the same, and the address has none of its own."""
+    assert with_credentials(address, repository) == expected

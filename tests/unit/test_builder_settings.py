@@ -43,10 +43,26 @@ def test_empty_values_are_as_good_as_none() -> None:
 
 def test_options_may_stand_anywhere() -> None:
     """`--no-cache` and `--dry-run` count before, between and after the arguments."""
-    settings = read_settings(["--no-cache", "p", "r", "--dry-run", "c"], {})
-    assert (settings.project, settings.repository, settings.commit) == ("p", "r", "c")
+    settings = read_settings(["--no-cache", "p", "/r", "--dry-run", "c"], {})
+    assert (settings.project, settings.repository, settings.commit) == ("p", "/r", "c")
     assert not settings.use_cache
     assert settings.options == {"--dry-run"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("../x", str(Path.cwd().parent / "x")),
+        ("a/b:c", str(Path.cwd() / "a" / "b:c")),
+        ("/a/../b", "/b"),
+        ("https://host/x/../y", "https://host/x/../y"),
+        ("git@host:x/../y", "git@host:x/../y"),
+        ("host:x", "host:x"),
+    ],
+)
+def test_paths_become_absolute_and_addresses_stay(given: str, expected: str) -> None:
+    """A colon before the first slash makes an address, as for git."""
+    assert read_settings(["p", given], {}).repository == expected
 
 
 @pytest.mark.parametrize(
