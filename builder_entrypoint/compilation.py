@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder_entrypoint.configuration import configure
 from builder_entrypoint.errors import CompilationError
 from builder_entrypoint.git import without_repository_variables
 from builder_entrypoint.masking import Mask
@@ -29,20 +30,12 @@ def compile_release(
     variables = without_repository_variables(environment) | {"SOURCE_DATE_EPOCH": epoch}
     packages = PackageCache(settings, work, processes)
     variables |= packages.prepare(environment)
-    configure = source.folder / "tools" / "configure"
-    if not configure.exists():
-        raise CompilationError(
-            f"compilation failed: {source.commit_hash} has no tools/configure: "
-            "is this a MongooseIM repository?"
-        )
-    commands = {
-        "tools/configure": [str(configure), *settings.configure_arguments],
-        "make rel": ["make", "rel"],
-    }
-    for name, command in commands.items():
-        ended = processes.run(command, name=name, environment=variables, folder=source.folder)
-        if not ended.succeeded:
-            raise CompilationError(f"compilation failed: {ended.explained()}", ended)
+    configure(settings, source, processes, variables)
+    ended = processes.run(
+        ["make", "rel"], name="make rel", environment=variables, folder=source.folder
+    )
+    if not ended.succeeded:
+        raise CompilationError(f"compilation failed: {ended.explained()}", ended)
     release = source.folder / RELEASE
     if not release.is_dir() or not any(release.iterdir()):
         raise CompilationError(

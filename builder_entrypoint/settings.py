@@ -11,6 +11,8 @@ from builder_entrypoint.errors import ConfigurationError
 from builder_entrypoint.names import printable, safe_name
 
 DEFAULTS = ("MongooseIM", "https://github.com/esl/MongooseIM", "master")
+CONFIGURE_DEFAULT = ("with-all",)
+"""Arguments of `tools/configure` for a release that does not say how it configures itself."""
 POSITIONS = ("PROJECT", "REPO", "COMMIT")
 OPTIONS = {"-h": "--help", "--help": "--help"} | {
     option: option for option in ("--version", "--dry-run", "--no-cache", "--no-submodules")
@@ -39,8 +41,8 @@ class Settings:
     """File name without `.tar.gz`; None: made from project, commit and local time."""
     architecture: str | None
     """Added to the file name after a hyphen; None: nothing is added."""
-    configure_arguments: tuple[str, ...]
-    """Arguments of `tools/configure`; empty: it is run without arguments."""
+    configure_arguments: tuple[str, ...] | None
+    """Arguments of `tools/configure`, perhaps none; None: those that the release gives itself."""
     source_date_epoch: int | None
     """Time of the tarball's entries, seconds since 1970; None: the time of the commit."""
     use_cache: bool
@@ -148,13 +150,17 @@ def _file_name(variable: str, environment: Mapping[str, str], errors: list[str])
     return value
 
 
-def _configure_arguments(environment: Mapping[str, str], errors: list[str]) -> tuple[str, ...]:
-    value = environment.get("CONFIGURE_ARGS", "with-all")
+def _configure_arguments(
+    environment: Mapping[str, str], errors: list[str]
+) -> tuple[str, ...] | None:
+    value = environment.get("CONFIGURE_ARGS")
+    if value is None:
+        return None
     try:
         return tuple(shlex.split(value))
     except ValueError as error:
         errors.append(f"CONFIGURE_ARGS={printable(value)} cannot be split into arguments: {error}")
-        return ()
+        return None
 
 
 def _epoch(environment: Mapping[str, str], errors: list[str]) -> int | None:

@@ -3,7 +3,7 @@
 import shlex
 
 from builder_entrypoint.names import printable
-from builder_entrypoint.settings import DEFAULTS, Settings
+from builder_entrypoint.settings import CONFIGURE_DEFAULT, DEFAULTS, Settings
 
 HELP = f"""\
 usage: /build.sh [OPTION...] [PROJECT [REPO [COMMIT]]]
@@ -27,7 +27,8 @@ variables:
   LOGFILE            all output is appended to this file (default: $BUILDS/build.log)
   TARBALL_NAME       file name without .tar.gz; the default contains the time
   ARCH               if set, -ARCH is added before .tar.gz
-  CONFIGURE_ARGS     arguments of tools/configure (default: with-all)
+  CONFIGURE_ARGS     arguments of tools/configure (default: those that the release's own
+                     Makefile gives it, or with-all)
   SOURCE_DATE_EPOCH  time of all entries of the tarball (default: the time of COMMIT)
 
 exit status:
@@ -40,7 +41,8 @@ exit status:
 
 def plan(settings: Settings) -> str:
     """Return the lines that say what a build with these settings would do."""
-    configure = shlex.join(["tools/configure", *settings.configure_arguments])
+    given = settings.configure_arguments
+    configure = shlex.join(["tools/configure", *(CONFIGURE_DEFAULT if given is None else given)])
     cache = f"cached in {settings.cache}" if settings.use_cache else "not cached"
     epoch = settings.source_date_epoch
     stem = settings.stem("TIMESTAMP")
@@ -48,6 +50,7 @@ def plan(settings: Settings) -> str:
         f"would fetch {settings.repository}",
         f"would check out {settings.commit}",
         f"would run {configure}",
+        *(["or run it as the Makefile of this release does"] if given is None else []),
         "would run make rel",
         f"would pack _build/prod/rel/mongooseim as {settings.builds / stem}.tar.gz",
         f"would write {settings.builds / stem}.tar.gz.sha256",

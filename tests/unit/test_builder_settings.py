@@ -30,7 +30,7 @@ def test_defaults() -> None:
     assert settings.builds == Path("/builds")
     assert settings.log_file == Path("/builds/build.log")
     assert settings.cache == Path("/builds/.cache")
-    assert settings.configure_arguments == ("with-all",)
+    assert settings.configure_arguments is None
     assert settings.stem("T") == "mongooseim-MongooseIM-master-T"
     assert settings.use_cache
 
