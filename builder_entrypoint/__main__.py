@@ -57,7 +57,11 @@ def build(settings: Settings, processes: Processes, environment: Mapping[str, st
             source = fetch_source(settings, work, mirrors, processes)
             settings = replace(settings, commit=source.name)
             release = compile_release(settings, source, work, processes, environment)
-            check_links(release, source.folder, processes.signals.check)
+            left_out = check_links(release, source.folder, processes.signals.check)
+            if left_out.folders:
+                processes.output.say(
+                    f"not packed: {left_out.folders} .git of dependencies, {left_out.size:,} bytes"
+                )
             epoch = settings.epoch(source.time)
             with packed(release, settings.builds, epoch, processes, environment) as tarball:
                 return publish(settings, Built(source, release, tarball), processes)

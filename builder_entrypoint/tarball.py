@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_entrypoint.errors import TarballError
+from builder_entrypoint.links import LEFT_OUT
 from builder_entrypoint.locks import remove_orphaned_files, temporary_file
 from builder_entrypoint.processes import Processes
 
@@ -102,6 +103,7 @@ def _tar(release: Path, epoch: int) -> list[str]:
     return [
         *("tar", "--create", "--format=gnu", "--dereference", "--hard-dereference"),
         *("--sort=name", "--owner=0", "--group=0", "--numeric-owner", f"--mtime=@{epoch}"),
+        *("--mode=ug-s", f"--exclude={LEFT_OUT}"),  # no setuid, no setgid
         *("--directory", str(release.parent), "--", release.name),
     ]
 

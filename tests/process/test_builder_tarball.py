@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 import tarfile
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 from builder_tools import RELEASE, Repository, Workshop
 from processes import tool
 from tarballs import content, read
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PACK = """
 import os, pathlib, sys
@@ -125,6 +123,51 @@ def test_links_that_lead_astray_are_named(
     assert result.status == 2, result.output
     assert message in result.said[-2]
     assert workshop.tarballs() == []
+
+
+def test_a_secret_in_a_folder_that_all_may_read_is_not_packed(
+    workshop: Workshop, repository: Repository
+) -> None:
+    """A link to a folder elsewhere brings only what everybody may read."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        public = Path(folder)
+        public.chmod(0o755)
+        (public / "notice").write_text("for all\n")
+        repository.make(f"@ln -s {folder} {RELEASE}/public")
+        packed = content(workshop.build("p", repository.url, "master").tarball)
+        assert packed["mongooseim/public/notice"] == b"for all\n"
+        (public / "secret").touch(0o600)
+        result = workshop.build("p", repository.url, "master")
+    assert result.status == 2
+    assert f"mongooseim/public/secret leads to {folder}/secret" in result.said[-2]
+
+
+def test_what_git_keeps_of_dependencies_is_not_packed(
+    workshop: Workshop, repository: Repository
+) -> None:
+    """Neither folders nor files called .git, also behind a link; the build says how much it was."""
+    lib = f"{RELEASE}/lib"
+    repository.make(
+        "@mkdir -p deps/re2/.git/objects && head -c 1000 /dev/zero > deps/re2/.git/objects/pack",
+        "@echo nif > deps/re2/re2.so; echo '*.o' > deps/re2/.gitignore",
+        f"@mkdir -p {lib}/sub && ln -s ../../../../../deps/re2 {lib}/re2",
+        f"@printf 'gitdir: x' > {lib}/sub/.git; ln -s /etc/shadow deps/re2/.git/secret",
+    )
+    result = workshop.build("p", repository.url, "master")
+    packed = {name for name in content(result.tarball) if name.startswith("mongooseim/lib/")}
+    assert packed == {"mongooseim/lib/re2/re2.so", "mongooseim/lib/re2/.gitignore"}
+    assert "not packed: 2 .git of dependencies, 1,020 bytes" in result.said
+
+
+def test_no_file_runs_as_its_owner(workshop: Workshop, repository: Repository) -> None:
+    """Bits for setuid and setgid are removed, whatever the sources have; all others stay."""
+    program = f"{RELEASE}/bin/mongooseim"
+    repository.make(f"@chmod 6755 {program}; chmod 2750 {RELEASE}/bin; chmod 1777 {RELEASE}")
+    with tarfile.open(workshop.build("p", repository.url, "master").tarball) as archive:
+        modes = {member.name: member.mode for member in archive}
+    assert modes["mongooseim/bin/mongooseim"] == 0o755
+    assert modes["mongooseim/bin"] == 0o750
+    assert modes["mongooseim"] == 0o1777
 
 
 def test_names_with_newlines_are_packed(workshop: Workshop, repository: Repository) -> None:
