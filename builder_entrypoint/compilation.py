@@ -7,6 +7,7 @@ from builder_entrypoint.configuration import configure
 from builder_entrypoint.errors import CompilationError
 from builder_entrypoint.git import without_repository_variables
 from builder_entrypoint.masking import Mask
+from builder_entrypoint.memory import kills
 from builder_entrypoint.packages import PackageCache
 from builder_entrypoint.processes import Processes
 from builder_entrypoint.settings import Settings
@@ -31,11 +32,7 @@ def compile_release(
     packages = PackageCache(settings, work, processes)
     variables |= packages.prepare(environment)
     configure(settings, source, processes, variables)
-    ended = processes.run(
-        ["make", "rel"], name="make rel", environment=variables, folder=source.folder
-    )
-    if not ended.succeeded:
-        raise CompilationError(f"compilation failed: {ended.explained()}", ended)
+    _make(source, processes, variables)
     release = source.folder / RELEASE
     if not release.is_dir() or not any(release.iterdir()):
         raise CompilationError(
@@ -44,6 +41,23 @@ def compile_release(
     _write_version(settings, source, release)
     packages.save()
     return release
+
+
+def _make(source: Source, processes: Processes, environment: Mapping[str, str]) -> None:
+    """Run `make rel`. Raises `CompilationError`, `StoppedError`."""
+    before = kills()
+    command, name = ["make", "rel"], "make rel"
+    ended = processes.run(command, name=name, environment=environment, folder=source.folder)
+    if ended.succeeded:
+        return
+    killed = kills() - before
+    why = (
+        f"; meanwhile the kernel killed {killed} of its processes, because memory ran out: "
+        "give the container more"
+        if killed > 0
+        else ""
+    )
+    raise CompilationError(f"compilation failed: {ended.explained()}{why}", ended)
 
 
 def _write_version(settings: Settings, source: Source, release: Path) -> None:

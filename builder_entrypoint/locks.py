@@ -91,6 +91,11 @@ def work_folder() -> Iterator[tuple[Path, int]]:
     except OSError as error:
         raise BuildError(f"cannot make a work folder: {error}") from error
     try:
+        if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            raise BuildError(
+                f"no program can be run in {folder}, because its file system is mounted noexec: "
+                "mount it without that, or set TMPDIR to another folder"
+            )
         yield folder, descriptor
     finally:
         shutil.rmtree(folder, ignore_errors=True)

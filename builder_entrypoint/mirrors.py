@@ -42,15 +42,12 @@ class Mirrors:
         name = _mirror_name(repository)
         if self._cache is not None:
             mirror = Mirror(self.git, self._cache / name, repository)
-            existed = mirror.folder.exists()
             try:
                 with self._lock(mirror) as lock, self._processes.holding(lock):
                     return self._from_cache(mirror, action)
             except (OSError, SourceError) as error:
                 if not _is_disk_full(error):
                     raise
-                if not existed:
-                    mirror.remove()
                 self._without_cache(self._cache, "the disk is full")
         self._work.mkdir(exist_ok=True)
         return action(Mirror(self.git, self._work / name, repository))
@@ -64,7 +61,11 @@ class Mirrors:
         except CommitNotFoundError:
             raise
         except SourceError as error:
-            if not existed or _is_disk_full(error) or mirror.is_intact():
+            if _is_disk_full(error):
+                # What this build has added is of no use, and takes the room of the tarball.
+                mirror.clean() if existed else mirror.remove()
+                raise
+            if not existed or mirror.is_intact():
                 raise
         self._processes.output.say(f"the cache {mirror.folder} is damaged, making it anew")
         mirror.remove()

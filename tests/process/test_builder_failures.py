@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from builder_tools import Repository, Result, Workshop, programs_without
-from processes import tool
+from processes import eventually, tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
-def on_a_file_system(workshop: Workshop, options: str) -> tuple[str, ...]:
-    """Return what a command is to be run with so that BUILDS is a file system of its own.
+def on_a_file_system(options: str, variable: str = "BUILDS") -> tuple[str, ...]:
+    """Return what a command is to be run with so that a folder is a file system of its own.
 
-    What is in it in the end is listed.
+    The environment variable `variable` has the folder. What is in it in the end is listed.
     """
+    folder = f'"${variable}"'
     script = (
-        f'mount -t tmpfs -o {options} none "$BUILDS" && {{ "$@"; s=$?; ls -A "$BUILDS"; exit $s; }}'
+        f'mount -t tmpfs -o {options} none {folder} && {{ "$@"; s=$?; ls -A {folder}; exit $s; }}'
     )
     user = ("--map-root-user",) if os.getuid() else ()
-    return (tool("unshare"), "--mount", *user, "sh", "-c", script, str(workshop.builds))
+    return (tool("unshare"), "--mount", *user, "sh", "-c", script, "sh")
 
 
 def assert_failed(result: Result, status: int, *words: str) -> None:
@@ -97,6 +105,36 @@ def test_make_is_killed(workshop: Workshop, repository: Repository) -> None:
     assert_failed(result, 1, "make rel was ended by SIGKILL, possibly because memory ran out")
 
 
+@contextlib.contextmanager
+def little_memory() -> Iterator[Path]:
+    """Give the file of a control group with 64 MB to which ids of processes are written."""
+    groups = Path("/sys/fs/cgroup")
+    one = (groups / "memory").is_dir()
+    group = (groups / "memory" if one else groups) / f"builder-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        limit = "memory.limit_in_bytes" if one else "memory.max"
+        (group / limit).write_text(str(64 * 2**20))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"no control group with a limit can be made here: {error}")
+    try:
+        yield group / "cgroup.procs"
+    finally:
+        eventually(lambda: not (group / "cgroup.procs").read_text(), "the group is empty")
+        group.rmdir()
+
+
+def test_compiler_is_killed_for_lack_of_memory(workshop: Workshop, repository: Repository) -> None:
+    """For make, it is one that failed; the message has the cause, and what to do."""
+    repository.make("@head -c 300000000 /dev/zero | tail -c 250000000 > /dev/null")
+    with little_memory() as processes:
+        prefix = ("sh", "-c", f'echo $$ > {processes} && exec "$@"', "sh")
+        result = workshop.build("p", repository.url, "master", prefix=prefix)
+    assert_failed(result, 1, "make rel ended with status 2", "because memory ran out: give")
+
+
 @pytest.mark.parametrize(
     ("missing", "status", "message"),
     [
@@ -130,7 +168,7 @@ def test_no_folder_for_tarballs(workshop: Workshop, repository: Repository) -> N
 
 def test_read_only_folder_for_tarballs(workshop: Workshop, repository: Repository) -> None:
     """A folder that cannot be written ends with 2 before anything is compiled."""
-    prefix = on_a_file_system(workshop, "ro")
+    prefix = on_a_file_system("ro")
     result = workshop.build("p", repository.url, "master", prefix=prefix)
     assert_failed(result, 2, "cannot write into", "Read-only file system")
     assert "compiling" not in result.output
@@ -139,10 +177,47 @@ def test_read_only_folder_for_tarballs(workshop: Workshop, repository: Repositor
 def test_disk_full(workshop: Workshop, repository: Repository) -> None:
     """A disk that is too small ends with 2, and no part of a tarball is left on it."""
     repository.make("@head -c 3000000 /dev/urandom > _build/prod/rel/mongooseim/noise")
-    prefix = on_a_file_system(workshop, "size=1m")
+    prefix = on_a_file_system("size=1m")
     result = workshop.build("p", repository.url, "master", "--no-cache", prefix=prefix)
     assert_failed(result, 2, "cannot write the tarball", "No space left on device")
     assert result.lines[-1] == "build.log"
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_disk_of_the_cache_is_full(
+    workshop: Workshop, repository: Repository, *, earlier: bool
+) -> None:
+    """A build goes on without a cache, says so, and leaves the room for its tarball."""
+    repository.write("noise", "".join(f"{number:x}" for number in range(600_000)))
+    repository.make("@true")
+    prefix = on_a_file_system("size=1m")
+    if earlier:  # in the same file system: the cache has this repository already
+        first = f'"{sys.executable}" -m builder_entrypoint p {repository.url} v1 && exec "$@"'
+        prefix = (*prefix, "sh", "-c", first, "sh")
+    result = workshop.build("p", repository.url, "master", prefix=prefix)
+    assert result.status == 0, result.output
+    cache = workshop.builds / ".cache" / "git"
+    assert f"building without a cache: {cache}: the disk is full" in result.said
+    assert len([line for line in result.lines if line.endswith(".tar.gz")]) == 1 + earlier
+
+
+def test_disk_that_is_full_of_packages(workshop: Workshop, repository: Repository) -> None:
+    """The packages of a build are not saved then; the tarball is there."""
+    repository.make('@head -c 3000000 /dev/urandom > "$$REBAR_CACHE_DIR/package"')
+    prefix = on_a_file_system("size=1m")
+    result = workshop.build("p", repository.url, "master", prefix=prefix)
+    assert result.status == 0, result.output
+    assert any("building without cached packages: [Errno 28]" in line for line in result.said)
+
+
+def test_a_folder_whose_programs_cannot_be_run_is_named(
+    workshop: Workshop, repository: Repository
+) -> None:
+    """A /tmp that is mounted noexec ends with 1 before anything is fetched, and says what to do."""
+    prefix = on_a_file_system("noexec", "TMPDIR")
+    result = workshop.build("p", repository.url, "master", prefix=prefix)
+    assert_failed(result, 1, str(workshop.temporary), "mounted noexec", "set TMPDIR")
+    assert not (workshop.builds / ".cache").exists()
 
 
 def test_failed_build_leaves_an_existing_tarball_alone(
