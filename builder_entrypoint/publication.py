@@ -1,8 +1,11 @@
 """Gives a complete tarball its name, with its checksum and its description beside it."""
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import NamedTuple
 
 from builder_entrypoint import VERSION
 from builder_entrypoint.errors import TarballError
-from builder_entrypoint.locks import locked, temporary_file
+from builder_entrypoint.locks import locked, temporary_file, try_lock
 from builder_entrypoint.masking import Mask
 from builder_entrypoint.processes import Processes
 from builder_entrypoint.settings import Settings
@@ -51,7 +54,8 @@ def publish(settings: Settings, built: Built, processes: Processes) -> Path:
                 os.fsync(temporary.file.fileno())
                 companions[path] = temporary.path
             processes.signals.check()
-            _rename(built.packed.path, target, companions)
+            with _older_files(target, *companions) as older:
+                _rename(built.packed.path, target, companions, older)
     except OSError as error:
         raise TarballError(
             f"packing failed: cannot name the tarball in {settings.builds}: {error.strerror}"
@@ -59,28 +63,56 @@ def publish(settings: Settings, built: Built, processes: Processes) -> Path:
     return target
 
 
-def _rename(temporary: Path, target: Path, companions: dict[Path, Path]) -> None:
+def _rename(
+    temporary: Path, target: Path, companions: dict[Path, Path], older: dict[Path, Path]
+) -> None:
     """Rename the tarball, and its companions from their temporary names, the dictionary's values.
 
     The companions of an older tarball are removed first, so that they never stand beside this one.
+    If a name cannot be given, the older files get theirs back from `older`.
     """
-    for path in companions:
-        path.unlink(missing_ok=True)
-    temporary.rename(target)
-    named = [target]
+    named = []
     try:
-        for path, companion in companions.items():
-            companion.rename(path)
+        for path in companions:
+            path.unlink(missing_ok=True)
+        for path, source in {target: temporary, **companions}.items():
+            source.rename(path)
             named.append(path)
     except OSError:
         for path in named:
             path.unlink()
+        for path, kept in older.items():
+            with contextlib.suppress(OSError):  # what was in the way may still be there
+                kept.rename(path)
         raise
     descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _older_files(*paths: Path) -> Iterator[dict[Path, Path]]:
+    """Give second names of the files that have the names `paths`; they are removed afterwards.
+
+    Where files cannot have a second name, there are none.
+    """
+    kept: dict[Path, Path] = {}
+    descriptors = []
+    try:
+        for path in paths:
+            name = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+            with contextlib.suppress(OSError):
+                name.hardlink_to(path)
+                kept[path] = name
+                descriptors.append(try_lock(name))  # so that no other build removes it
+        yield kept
+    finally:
+        for name in kept.values():
+            name.unlink(missing_ok=True)
+        for descriptor in filter(None, descriptors):
+            os.close(descriptor)
 
 
 def _free_stem(settings: Settings) -> str:

@@ -20,6 +20,8 @@ def before(event, arguments):
     if event == "os.rename" and os.fspath(arguments[1]).endswith(ending):
         if action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if os.path.exists(arguments[1]):
+            os.remove(arguments[1])
         os.mkdir(arguments[1])
 sys.addaudithook(before)
 from builder_entrypoint.__main__ import main
@@ -66,15 +68,23 @@ def test_files_beside_a_tarball_belong_to_it_when_a_build_is_killed(
         assert json.loads(description.read_text())["sha256"] == digest
 
 
-@pytest.mark.parametrize("ending", ENDINGS[1:])
-def test_tarball_without_its_companions_does_not_stay(
-    workshop: Workshop, repository: Repository, ending: str
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_older_tarball_stays_if_a_name_cannot_be_given(
+    workshop: Workshop, repository: Repository, ending: str, *, older: bool
 ) -> None:
-    """A build whose checksum or description cannot get its name leaves neither them nor a tarball.
+    """Neither the new one nor a part of it is there, and all of the older one but what is lost.
 
-    What remains is what was in the way.
+    What was in the way stays, too.
     """
+    if not older:
+        for path in workshop.tarballs():
+            path.unlink()
+    before = {path: path.read_bytes() for path in workshop.tarballs()}
     ended = build_and("occupy", ending, workshop, repository)
     assert ended.returncode == 2, ended.stdout
     assert "packing failed: cannot name the tarball" in ended.stdout
-    assert workshop.tarballs() == [workshop.builds / ending]
+    occupied = workshop.builds / ending
+    expected = {path: data for path, data in before.items() if path != occupied}
+    left = [path for path in workshop.tarballs() if path != occupied or not path.is_dir()]
+    assert {path: path.read_bytes() for path in left} == expected
