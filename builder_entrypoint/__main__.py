@@ -1,12 +1,14 @@
 """`/build.sh [PROJECT [REPO [COMMIT]]]`: settings > source > compilation > tarball."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from builder_entrypoint import VERSION
+from builder_entrypoint.builds import list_builds, note_build, stop_builds
 from builder_entrypoint.compilation import compile_release
 from builder_entrypoint.errors import BuildError, ConfigurationError
 from builder_entrypoint.links import check_links
@@ -15,10 +17,11 @@ from builder_entrypoint.masking import Mask
 from builder_entrypoint.mirrors import Mirrors
 from builder_entrypoint.names import printable
 from builder_entrypoint.output import Output
-from builder_entrypoint.processes import Processes, Signals
+from builder_entrypoint.processes import Processes
 from builder_entrypoint.publication import Built, publish
 from builder_entrypoint.settings import Settings, read_settings
-from builder_entrypoint.source import fetch_source
+from builder_entrypoint.signals import Signals
+from builder_entrypoint.source import Source, fetch_source
 from builder_entrypoint.tarball import check_folder, packed
 from builder_entrypoint.texts import HELP, plan
 
@@ -33,9 +36,9 @@ def main() -> int:
         sys.stderr.write(Mask().text(f"{error}\n"))
         return error.status
     if settings.options:
-        sys.stdout.write(_text_for_option(settings))
-        return 0
-    output = Output(Mask(settings.repository), lambda: signals.requested is not None)
+        return answer(settings)
+    hint = f"/build.sh --stop {shlex.quote(settings.project)} ends it"
+    output = Output(Mask(settings.repository), lambda: signals.requested is not None, hint)
     try:
         tarball = build(settings, Processes(signals, output), environment)
     except BuildError as error:
@@ -51,24 +54,36 @@ def main() -> int:
 def build(settings: Settings, processes: Processes, environment: Mapping[str, str]) -> Path:
     """Build and return the tarball; end all programs that were started. Raises `BuildError`."""
     check_outputs(settings, processes.output)
+    progress = processes.output.progress
     try:
         with work_folder() as (work, lock), processes.holding(lock):
+            note_build(settings, lock)
             mirrors = Mirrors(settings, work, processes, environment)
             source = fetch_source(settings, work, mirrors, processes)
             settings = replace(settings, commit=source.name)
             release = compile_release(settings, source, work, processes, environment)
-            left_out = check_links(release, source.folder, processes.signals.check)
-            if left_out.folders:
-                processes.output.say(
-                    f"not packed: {left_out.folders} .git of dependencies, {left_out.size:,} bytes"
-                )
-            epoch = settings.epoch(source.time)
-            with packed(release, settings.builds, epoch, processes, environment) as tarball:
-                return publish(settings, Built(source, release, tarball), processes)
+            with progress.phase("pack"):
+                _check_release(release, source, processes)
+                epoch = settings.epoch(source.time)
+                with packed(release, settings.builds, epoch, processes, environment) as tarball:
+                    path = publish(settings, Built(source, release, tarball), processes)
+            for line in progress.summary():
+                processes.output.say(line)
+            processes.output.say(f"tarball: {tarball.size:,} bytes, SHA-256 {tarball.sha256}")
+            return path
     except OSError as error:
         raise BuildError(f"reading or writing a file failed: {error}") from error
     finally:
         processes.end_all()
+
+
+def _check_release(release: Path, source: Source, processes: Processes) -> None:
+    """Check the links of the release, and say what is not packed. Raises `TarballError`."""
+    left_out = check_links(release, source.folder, processes.signals.check)
+    if left_out.folders:
+        processes.output.say(
+            f"not packed: {left_out.folders} .git of dependencies, {left_out.size:,} bytes"
+        )
 
 
 def check_outputs(settings: Settings, output: Output) -> None:
@@ -101,13 +116,25 @@ def report_failure(settings: Settings, output: Output, error: BuildError) -> Non
     output.say("build failed")
 
 
-def _text_for_option(settings: Settings) -> str:
-    """Return what `--help`, `--version` or `--dry-run` prints."""
+def answer(settings: Settings) -> int:
+    """Do what an option asks for instead of a build; return the exit status."""
     if "--help" in settings.options:
-        return HELP
-    if "--version" in settings.options:
-        return f"build.sh {VERSION}\n"
-    return Mask(settings.repository).text(plan(settings))
+        _print(HELP)
+    elif "--version" in settings.options:
+        _print(f"build.sh {VERSION}\n")
+    elif "--list" in settings.options:
+        return list_builds(lambda line: _print(f"{printable(line)}\n"))
+    elif "--stop" in settings.options:
+        project = settings.project if settings.project_given else None
+        return stop_builds(project, lambda line: _print(f"{printable(line)}\n"))
+    else:
+        _print(Mask(settings.repository).text(plan(settings)))
+    return 0
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ def compile_release(
     packages = PackageCache(settings, work, processes)
     variables |= packages.prepare(environment)
     configure(settings, source, processes, variables)
-    _make(source, processes, variables)
+    with processes.output.progress.phase("compile"):
+        _make(source, processes, variables)
     release = source.folder / RELEASE
     if not release.is_dir() or not any(release.iterdir()):
         raise CompilationError(

@@ -31,9 +31,10 @@ def configure(
     given = settings.configure_arguments
     arguments = _own_arguments(source.folder) if given is None else given
     command = [str(script), *arguments]
-    ended = processes.run(command, name=NAME, environment=environment, folder=source.folder)
-    if not ended.succeeded:
-        raise CompilationError(f"compilation failed: {ended.explained()}", ended)
+    with processes.output.progress.phase("configure"):
+        ended = processes.run(command, name=NAME, environment=environment, folder=source.folder)
+        if not ended.succeeded:
+            raise CompilationError(f"compilation failed: {ended.explained()}", ended)
     problem = _problem(script, ended) if arguments else None
     if problem is None:
         return

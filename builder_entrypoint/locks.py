@@ -80,7 +80,7 @@ def work_folder() -> Iterator[tuple[Path, int]]:
     at once. Folders of builds that were killed are removed. Raises `BuildError`.
     """
     try:
-        parent = _parent_folder()
+        parent = parent_folder()
         _remove_orphaned_folders(parent)
         number = 1
         while (descriptor := try_lock(parent / f"{number}.lock")) is None:
@@ -103,8 +103,8 @@ def work_folder() -> Iterator[tuple[Path, int]]:
         os.close(descriptor)
 
 
-def _parent_folder() -> Path:
-    """Return the folder that holds all work folders of this user."""
+def parent_folder() -> Path:
+    """Make and return the folder of all work folders of this user. Raises `OSError`."""
     parent = Path(tempfile.gettempdir(), f"mongooseim-builder-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         parent.mkdir(mode=0o700)

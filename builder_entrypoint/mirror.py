@@ -28,6 +28,8 @@ class Mirror:
         self._git = git
         self.folder = folder
         self.repository = repository
+        self.fetched = False
+        """Whether the repository was asked, since the mirror had not all that was needed."""
 
     def find(self, commit: str) -> str:
         """Return the full hash of `commit`; make or update the mirror where necessary.
@@ -97,6 +99,7 @@ class Mirror:
             references.append(f"+{commit}:{_requested(commit)}")
         command = self._fetch_command(*references)
         command.insert(1, "--prune")
+        self.fetched = True
         ended = self._git.run(self.folder, *command)
         if ended.succeeded:
             return

@@ -44,13 +44,18 @@ class Mirrors:
             mirror = Mirror(self.git, self._cache / name, repository)
             try:
                 with self._lock(mirror) as lock, self._processes.holding(lock):
-                    return self._from_cache(mirror, action)
+                    result = self._from_cache(mirror, action)
+                self._count(mirror)
+                return result  # noqa: TRY300 - only what uses the cache may fail here
             except (OSError, SourceError) as error:
                 if not _is_disk_full(error):
                     raise
                 self._without_cache(self._cache, "the disk is full")
         self._work.mkdir(exist_ok=True)
-        return action(Mirror(self.git, self._work / name, repository))
+        mirror = Mirror(self.git, self._work / name, repository)
+        result = action(mirror)
+        self._count(mirror)
+        return result
 
     def _from_cache(self, mirror: Mirror, action: Callable[[Mirror], Result]) -> Result:
         """Call `action` with the cached mirror; replace the mirror if it is damaged."""
@@ -70,6 +75,11 @@ class Mirrors:
         self._processes.output.say(f"the cache {mirror.folder} is damaged, making it anew")
         mirror.remove()
         return action(mirror)
+
+    def _count(self, mirror: Mirror) -> None:
+        self._processes.output.progress.count(
+            "git repositories", cached=not mirror.fetched, fetched=mirror.fetched
+        )
 
     def _make_cache(self) -> None:
         if self._cache is None:

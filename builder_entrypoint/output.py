@@ -12,8 +12,11 @@ from typing import Any
 import structlog
 
 from builder_entrypoint.masking import Mask, MaskedStream
+from builder_entrypoint.progress import Progress
+from builder_entrypoint.rotation import rotate
 
 STANDARD_OUTPUT = 1
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 PIECE = 4096  # bytes; a pipe that poll() reports as writable takes that many without blocking
 DEFAULT_WIDTH = 80  # columns, for a terminal that does not report its width
 TAIL_LINES = 40  # lines that are repeated when a program fails
@@ -24,12 +27,15 @@ STOP_CHECK_INTERVAL = 200  # milliseconds between checks for a stop while nobody
 class Output:
     """Writes our own lines, the output of programs, and the status line between them."""
 
-    def __init__(self, mask: Mask, stopping: Callable[[], bool]) -> None:
+    def __init__(self, mask: Mask, stopping: Callable[[], bool], hint: str = "") -> None:
         """Write to standard output only, until `open_log`.
 
-        When nobody reads our output, it is dropped as soon as `stopping()` returns True.
+        When nobody reads our output, it is dropped as soon as `stopping()` returns True. `hint`
+        is said when the client seems to have gone: how to stop the build.
         """
         self._mask = mask
+        self._hint = hint
+        self.progress = Progress(self.say)
         self._stopping = stopping
         self._stream = MaskedStream(mask)
         self._descriptors = [STANDARD_OUTPUT]
@@ -44,9 +50,19 @@ class Output:
         )
 
     def open_log(self, path: Path) -> None:
-        """Write to the end of the file `path` too from now on. Raises `OSError`."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._descriptors.append(os.open(path, flags, 0o644))
+        """Write to the end of the file `path` too from now on. Raises `OSError`.
+
+        A file that has become large is renamed, and a new one begun.
+        """
+        descriptor = os.open(path, LOG_FLAGS, 0o644)
+        if rotate(path, descriptor):
+            os.close(descriptor)
+            descriptor = os.open(path, LOG_FLAGS, 0o644)
+        self._descriptors.append(descriptor)
+
+    def say_client_gone(self, sign: str) -> None:
+        """Say that the build goes on although nobody seems to wait for it; `sign` tells why."""
+        self.say(f"{sign}: if the client has gone, the build goes on; {self._hint}")
 
     def say(self, text: str) -> None:
         """Print one of our own lines, with the time before it."""
@@ -138,6 +154,9 @@ class Output:
                     self._descriptors.remove(descriptor)
                 if descriptor != STANDARD_OUTPUT:
                     self._logger.info(f"the log file cannot be written any more: {error.strerror}")
+                elif self._descriptors:
+                    text = f"nobody reads the output any more; the build goes on; {self._hint}"
+                    self._logger.info(text)
 
     def _write_all(self, data: bytes, descriptor: int) -> None:
         poll = select.poll()

@@ -31,6 +31,7 @@ class PackageCache:
         self._cache = settings.cache / "rebar3"
         self._copy = work / "rebar3"
         self._active = settings.use_cache
+        self._cached: set[str] = set()
         self._processes = processes
 
     def prepare(self, environment: Mapping[str, str]) -> dict[str, str]:
@@ -60,6 +61,10 @@ class PackageCache:
 
         Raises `StoppedError` when a stop is requested.
         """
+        packages = {name for name in _files(self._copy) if name.endswith(".tar")}
+        cached = len(packages & self._cached)
+        count = self._processes.output.progress.count
+        count("Hex packages", cached=cached, fetched=len(packages) - cached)
         if not self._active:
             return
         try:
@@ -76,6 +81,7 @@ class PackageCache:
                 target = self._copy / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
+                self._cached.add(name)
             else:
                 source.unlink(missing_ok=True)
                 self._processes.output.say(

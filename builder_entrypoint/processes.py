@@ -19,10 +19,10 @@ from typing import BinaryIO, NamedTuple
 
 import psutil
 
-from builder_entrypoint.errors import StoppedError
+from builder_entrypoint.client import Client
 from builder_entrypoint.output import Output
+from builder_entrypoint.signals import Signals
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PR_SET_CHILD_SUBREAPER = 36
 CHUNK = 65536  # bytes that are read at a time
 LAST_READS = 32  # reads after the end; more than a pipe holds, but a daemon may write for ever
@@ -33,48 +33,6 @@ CHECK_INTERVAL = 0.01  # seconds between checks whether processes have ended
 NOT_STARTED = 127  # exit status, as in a shell
 
 Readers = dict[BinaryIO, Callable[[bytes], object]]
-
-
-class Signals:
-    """Records stop requests; `descriptor` becomes readable when a signal arrives."""
-
-    def __init__(self) -> None:
-        """Install handlers, then unblock all signals.
-
-        In this order no signal that was blocked until now is lost. Programs inherit the empty mask.
-        """
-        self.requested: signal.Signals | None = None
-        self.descriptor, writing = os.pipe()
-        os.set_blocking(self.descriptor, False)
-        os.set_blocking(writing, False)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._note)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def check(self) -> None:
-        """Raise `StoppedError` if a stop was requested."""
-        if self.requested is not None:
-            raise StoppedError(f"stopped by {self.requested.name}")
-
-    def wait(self, seconds: float) -> None:
-        """Sleep for at most `seconds`. Raises `StoppedError` as soon as a stop is requested."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.descriptor, selectors.EVENT_READ)
-            selector.select(seconds)
-        self.drain()
-        self.check()
-
-    def drain(self) -> None:
-        """Empty the wake-up pipe."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self.descriptor, CHUNK):
-                pass
-
-    def _note(self, number: int, _frame: object) -> None:
-        if self.requested is None:
-            self.requested = signal.Signals(number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +86,7 @@ class Processes:
         self._started: dict[int, subprocess.Popen[bytes]] = {}
         self._ended: dict[int, int] = {}
         self._held: list[int] = []
+        self._client = Client()
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     @contextlib.contextmanager
@@ -262,11 +221,14 @@ class Processes:
                     selector.register(file, selectors.EVENT_READ, reader)
                 while waiting - self._ended.keys():
                     self._read_ready(selector)
+                    if self._client.has_gone():
+                        self.output.say_client_gone("standard input was closed")
                     self.signals.check()
                     self._reap()
             for file, reader in readers.items():
                 for _ in range(LAST_READS):
                     reader(_read(file.fileno()) or b"")
+            self._client.begin()
             return {child: self._ended.pop(child) for child in waiting}
         except BaseException:
             self.end_all()

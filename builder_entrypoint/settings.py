@@ -15,7 +15,8 @@ CONFIGURE_DEFAULT = ("with-all",)
 """Arguments of `tools/configure` for a release that does not say how it configures itself."""
 POSITIONS = ("PROJECT", "REPO", "COMMIT")
 OPTIONS = {"-h": "--help", "--help": "--help"} | {
-    option: option for option in ("--version", "--dry-run", "--no-cache", "--no-submodules")
+    option: option
+    for option in ("--version", "--dry-run", "--no-cache", "--no-submodules", "--list", "--stop")
 }
 LONGEST_FILE_NAME = 200  # bytes; file systems allow 255, and endings are added
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -27,6 +28,8 @@ class Settings:
 
     project: str
     """Friendly name of the build, as given; never empty."""
+    project_given: bool
+    """Whether PROJECT was given; else `--stop` means all builds."""
     repository: str
     """What git fetches from: an address, or an absolute path. May hold credentials; never empty."""
     commit: str
@@ -50,7 +53,7 @@ class Settings:
     submodules: bool
     """Whether the submodules of the repository are checked out too."""
     options: frozenset[str]
-    """Those of `--help`, `--version`, `--dry-run` that are given; empty: build."""
+    """What is asked for instead of a build, such as `--help` and `--list`; empty: a build."""
 
     @property
     def cache(self) -> Path:
@@ -77,9 +80,12 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     values = [value or default for value, default in zip(given, DEFAULTS, strict=False)]
     for name, value in zip(POSITIONS, values, strict=True):
         _check_argument(name, value, errors)
+    if "--stop" in options and len(positional) > 1:
+        errors.append(f"{len(positional)} arguments are too many: allowed are --stop [PROJECT]")
     builds = Path(os.path.abspath(environment.get("BUILDS") or "/builds"))
     settings = Settings(
         project=values[0],
+        project_given=bool(given[0]),
         repository=_absolute(values[1]),
         commit=values[2],
         commit_given=bool(given[2]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_entrypoint.errors import CommitNotFoundError, SourceError
+from builder_entrypoint.git import Git
 from builder_entrypoint.masking import without_credentials
 from builder_entrypoint.mirror import Mirror
 from builder_entrypoint.mirrors import Mirrors
@@ -50,17 +51,13 @@ def _check_out(
 ) -> Source:
     """Clone the mirror into `folder` and check the commit out."""
     git = mirrors.git
-    name, commit_hash = _find(settings, mirror, processes)
-    shutil.rmtree(folder, ignore_errors=True)
-    clone = ("clone", "--quiet", "--no-checkout", "--origin", "origin", "--")
-    git.run_checked("clone failed", None, *clone, str(mirror.folder), str(folder))
+    phase = processes.output.progress.phase
+    with phase("clone"):
+        name, commit_hash = _find(settings, mirror, processes)
+        _clone(git, mirror, commit_hash, folder)
     repository = folder / ".git"
-    if mirror.is_shallow:  # git clones only branches and tags of such a repository
-        fetch = ("fetch", "--quiet", "--update-shallow", "--", str(mirror.folder), commit_hash)
-        git.run_checked("clone failed", repository, *fetch)
-    address = without_credentials(mirror.repository)
-    git.run_checked("clone failed", repository, "remote", "set-url", "origin", "--", address)
-    git.run_checked("checkout failed", repository, "checkout", "--detach", commit_hash, "--")
+    with phase("checkout"):
+        git.run_checked("checkout failed", repository, "checkout", "--detach", commit_hash, "--")
     description = git.query(repository, "describe", "--always")
     time = git.query(repository, "show", "--no-patch", "--format=%ct", commit_hash, "--")
     if not description or not time:
@@ -72,6 +69,19 @@ def _check_out(
         description=description,
         time=int(time),
     )
+
+
+def _clone(git: Git, mirror: Mirror, commit_hash: str, folder: Path) -> None:
+    """Clone the mirror into `folder`, which is made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    clone = ("clone", "--quiet", "--no-checkout", "--origin", "origin", "--")
+    git.run_checked("clone failed", None, *clone, str(mirror.folder), str(folder))
+    repository = folder / ".git"
+    if mirror.is_shallow:  # git clones only branches and tags of such a repository
+        fetch = ("fetch", "--quiet", "--update-shallow", "--", str(mirror.folder), commit_hash)
+        git.run_checked("clone failed", repository, *fetch)
+    address = without_credentials(mirror.repository)
+    git.run_checked("clone failed", repository, "remote", "set-url", "origin", "--", address)
 
 
 def _find(settings: Settings, mirror: Mirror, processes: Processes) -> tuple[str, str]:

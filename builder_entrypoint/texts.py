@@ -7,6 +7,8 @@ from builder_entrypoint.settings import CONFIGURE_DEFAULT, DEFAULTS, Settings
 
 HELP = f"""\
 usage: /build.sh [OPTION...] [PROJECT [REPO [COMMIT]]]
+       /build.sh --list
+       /build.sh --stop [PROJECT]
 
 Builds a MongooseIM release from REPO at COMMIT, and packs it as
 $BUILDS/mongooseim-PROJECT-COMMIT-TIMESTAMP.tar.gz
@@ -19,6 +21,8 @@ $BUILDS/mongooseim-PROJECT-COMMIT-TIMESTAMP.tar.gz
   --no-cache       use no cache, and save nothing for the next build
   --no-submodules  leave the folders of git submodules empty
   --dry-run        print what would be done, and do nothing
+  --list           print which builds are running in this container
+  --stop           stop all builds in this container, or those of PROJECT
   --version        print the version of the builder
   --help           print this help
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from builder_entrypoint.masking import Mask
 from builder_entrypoint.output import Output
-from builder_entrypoint.processes import Processes, Signals
+from builder_entrypoint.processes import Processes
+from builder_entrypoint.signals import Signals
 from builder_entrypoint.tarball import packed
 
 

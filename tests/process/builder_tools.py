@@ -158,6 +158,7 @@ class Workshop:
         *arguments: str,
         prefix: tuple[str, ...] = (),
         stdout: int | None = None,
+        stdin: int = subprocess.DEVNULL,
         **variables: str,
     ) -> subprocess.Popen[bytes]:
         """Start a build in a session of its own; its output goes to a pipe, unless elsewhere."""
@@ -165,7 +166,7 @@ class Workshop:
             [*prefix, sys.executable, "-m", "builder_entrypoint", *arguments],
             env=self.environment(**variables),
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -180,7 +181,11 @@ class Workshop:
 
     def build(self, *arguments: str, prefix: tuple[str, ...] = (), **variables: str) -> Result:
         """Build, and wait for the end."""
-        return self.finish(self.start(*arguments, prefix=prefix, stdout=None, **variables))
+        return self.finish(
+            self.start(
+                *arguments, prefix=prefix, stdout=None, stdin=subprocess.DEVNULL, **variables
+            )
+        )
 
     def tarballs(self) -> list[Path]:
         """Return whatever lies in the folder for tarballs, the log and the cache left out."""

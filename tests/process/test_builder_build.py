@@ -21,10 +21,8 @@ def test_a_build_prints_the_contract_lines_and_makes_a_tarball(
     result = workshop.build("myproject", repository.url, "master")
     assert result.status == 0, result.output
     assert LINE.match(result.lines[0])
-    assert result.said == [
-        f"do_build: myproject master {repository.url}",
-        f"{result.tarball} is ready",
-    ]
+    assert result.said[0] == f"do_build: myproject master {repository.url}"
+    assert result.said[-1] == f"{result.tarball} is ready"
     assert LINE.match(result.lines[-1])
     assert result.tarball.parent == workshop.builds
     pattern = r"mongooseim-myproject-master-\d{4}-\d\d-\d\d_\d{6}\.tar\.gz"

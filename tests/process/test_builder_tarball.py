@@ -19,7 +19,8 @@ PACK = """
 import os, pathlib, sys
 from builder_entrypoint.masking import Mask
 from builder_entrypoint.output import Output
-from builder_entrypoint.processes import Processes, Signals
+from builder_entrypoint.processes import Processes
+from builder_entrypoint.signals import Signals
 from builder_entrypoint.tarball import packed
 signals = Signals()
 processes = Processes(signals, Output(Mask(), lambda: False))
