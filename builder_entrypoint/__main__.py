@@ -11,6 +11,7 @@ from builder_entrypoint import VERSION
 from builder_entrypoint.builds import list_builds, note_build, stop_builds
 from builder_entrypoint.compilation import compile_release
 from builder_entrypoint.errors import BuildError, ConfigurationError
+from builder_entrypoint.job import Job
 from builder_entrypoint.links import check_links
 from builder_entrypoint.locks import work_folder
 from builder_entrypoint.masking import Mask
@@ -61,7 +62,15 @@ def build(settings: Settings, processes: Processes, environment: Mapping[str, st
             mirrors = Mirrors(settings, work, processes, environment)
             source = fetch_source(settings, work, mirrors, processes)
             settings = replace(settings, commit=source.name)
-            release = compile_release(settings, source, work, processes, environment)
+            job = Job(
+                settings=settings,
+                source=source,
+                work=work,
+                mirrors=mirrors,
+                processes=processes,
+                environment=environment,
+            )
+            release = compile_release(job)
             with progress.phase("pack"):
                 _check_release(release, source, processes)
                 epoch = settings.epoch(source.time)

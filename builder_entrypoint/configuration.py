@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder_entrypoint.errors import CompilationError
-from builder_entrypoint.processes import Ended, Processes
-from builder_entrypoint.settings import CONFIGURE_DEFAULT, Settings
-from builder_entrypoint.source import Source
+from builder_entrypoint.job import Job
+from builder_entrypoint.processes import Ended
+from builder_entrypoint.settings import CONFIGURE_DEFAULT
 
 NAME = "tools/configure"
 RESULT = "configure.out"
@@ -18,29 +18,27 @@ _OWN_COMMAND = re.compile(r"^\t@?\./tools/configure((?: +[\w.=/-]+)*) *$", re.MU
 _UNKNOWN = re.compile(r"unknown option: (.+)")
 
 
-def configure(
-    settings: Settings, source: Source, processes: Processes, environment: Mapping[str, str]
-) -> None:
+def configure(job: Job, environment: Mapping[str, str]) -> None:
     """Run `tools/configure` in the source. Raises `CompilationError`, `StoppedError`."""
+    source = job.source
     script = source.folder / NAME
     if not script.exists():
         raise CompilationError(
             f"compilation failed: {source.commit_hash} has no tools/configure: "
             "is this a MongooseIM repository?"
         )
-    given = settings.configure_arguments
+    given = job.settings.configure_arguments
     arguments = _own_arguments(source.folder) if given is None else given
     command = [str(script), *arguments]
-    with processes.output.progress.phase("configure"):
-        ended = processes.run(command, name=NAME, environment=environment, folder=source.folder)
-        if not ended.succeeded:
-            raise CompilationError(f"compilation failed: {ended.explained()}", ended)
+    ended = job.processes.run(command, name=NAME, environment=environment, folder=source.folder)
+    if not ended.succeeded:
+        raise CompilationError(f"compilation failed: {ended.explained()}", ended)
     problem = _problem(script, ended) if arguments else None
     if problem is None:
         return
     text = f"tools/configure did not take {shlex.join(arguments)}: {problem}"
     if given is None:
-        processes.output.say(text)
+        job.processes.output.say(text)
     else:
         raise CompilationError(
             f"compilation failed: {text}; leave out of CONFIGURE_ARGS what this release does not "

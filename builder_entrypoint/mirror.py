@@ -53,6 +53,14 @@ class Mirror:
             raise self._not_found(commit)
         return found
 
+    def find_pinned(self, name: str) -> str:
+        """Return the full hash of a commit or tag; the repository is asked only if it is missing.
+
+        Raises `SourceError`, or `CommitNotFoundError` if the repository has no such commit.
+        """
+        tag = self._hash(f"refs/tags/{name}") if self.folder.exists() else None
+        return tag or self.find(name)
+
     def default_branch(self) -> str | None:
         """Ask the repository for the name of its default branch, or `HEAD` if that has no name.
 

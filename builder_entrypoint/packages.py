@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from builder_entrypoint.job import Job
+from builder_entrypoint.lockfile import Lock
 from builder_entrypoint.locks import locked
 from builder_entrypoint.names import printable
-from builder_entrypoint.processes import Processes
-from builder_entrypoint.settings import Settings
 from member_entrypoint.files.whole import write_whole
 
 CHECKSUMS = "checksums.json"
@@ -26,13 +26,13 @@ MODE = 0o644
 class PackageCache:
     """The packages of one build."""
 
-    def __init__(self, settings: Settings, work: Path, processes: Processes) -> None:
+    def __init__(self, job: Job) -> None:
         """Name the folders; `prepare` makes them."""
-        self._cache = settings.cache / "rebar3"
-        self._copy = work / "rebar3"
-        self._active = settings.use_cache
+        self._cache = job.settings.cache / "rebar3"
+        self._copy = job.work / "rebar3"
+        self._active = job.settings.use_cache
         self._cached: set[str] = set()
-        self._processes = processes
+        self._processes = job.processes
 
     def prepare(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Copy the cache for this build; return the variables that tell rebar3 where the copy is.
@@ -55,6 +55,15 @@ class PackageCache:
             except OSError as error:
                 self._disable(error)
         return variables
+
+    def has_all(self, lock: Lock) -> bool:
+        """Tell whether the copy has all packages of the lock, with the checksums that it has."""
+        found = {Path(name).name: name for name in self._cached}
+        return all(
+            (name := found.get(f"{package.name}-{package.version}.tar")) is not None
+            and package.sha256 in {None, _digest(self._copy / name)}
+            for package in lock.packages
+        )
 
     def save(self) -> None:
         """Save the files that this build fetched. If that fails, the build goes on.

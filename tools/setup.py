@@ -1,6 +1,6 @@
 """Set up a machine for the tests and the demonstration. Quick if nothing is missing.
 
-python3 tools/setup.py            all parts: programs, engine, images, venv
+python3 tools/setup.py            all parts: programs, rebar3, engine, images, venv
 python3 tools/setup.py engine     only the given parts; bench is needed for the benchmark only
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import apt
 import base_images
 import engine
+import rebar3
 from console import ROOT, ToolError, ended, run, say, shown, step, succeeds
 
 VENV = ROOT / ".venv"
@@ -34,6 +35,7 @@ PROGRAMS = {
     "iptables": "iptables",
     "make": "make",
     "nsenter": "util-linux",
+    "cc": "gcc",
     "pigz": "pigz",
     "ps": "procps",
     "sshd": "openssh-server",
@@ -126,6 +128,11 @@ def _programs() -> None:
         programs(PROGRAMS, purpose="the test run")
 
 
+def _rebar3() -> None:
+    with step("rebar3 for real builds"):
+        rebar3.ensure()
+
+
 def _engine() -> None:
     with step("The Docker engine"):
         engine.ensure()
@@ -149,12 +156,13 @@ def _bench() -> None:
 
 PARTS = {
     "programs": _programs,
+    "rebar3": _rebar3,
     "engine": _engine,
     "images": _images,
     "venv": _venv,
     "bench": _bench,
 }
-DEFAULT_PARTS = ("programs", "engine", "images", "venv")
+DEFAULT_PARTS = ("programs", "rebar3", "engine", "images", "venv")
 """The parts that are set up without arguments."""
 
 

@@ -13,13 +13,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import psutil
 from processes import tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Server = TypeVar("Server", bound=http.server.ThreadingHTTPServer)
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60.0
@@ -293,7 +295,7 @@ class GitServer(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(server: GitServer) -> Iterator[GitServer]:
+def serving(server: Server) -> Iterator[Server]:
     """Serve in a thread."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
