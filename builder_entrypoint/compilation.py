@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from builder_entrypoint.compiled import CompiledDependencies
 from builder_entrypoint.configuration import configure
 from builder_entrypoint.dependencies import prepare_git
 from builder_entrypoint.errors import CompilationError
@@ -33,7 +34,9 @@ def compile_release(job: Job) -> Path:
     lock = read_lock(source.folder)
     with phase("configure"):
         configure(job, variables)
+    compiled = CompiledDependencies(job, lock)
     with phase("fetch dependencies"):
+        compiled.restore()
         variables |= packages.prepare(job.environment)
         variables |= prepare_git(job, lock)
     with phase("compile"), _hex(job, packages, lock) as hex_variables:
@@ -44,7 +47,10 @@ def compile_release(job: Job) -> Path:
             f"compilation failed: make rel ended with status 0, but made no release in {RELEASE}"
         )
     _write_version(job.settings, source, release)
-    packages.save()
+    if job.settings.use_cache:
+        with phase("save the cache"):
+            packages.save()
+            compiled.save()
     return release
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import rebar_tools
 from builder_tools import GitServer, Repository, Workshop, serving
 
 if TYPE_CHECKING:
@@ -30,4 +31,11 @@ def repository(workshop: Workshop) -> Repository:
 def server(repository: Repository) -> Iterator[GitServer]:
     """Serve the repository over http, to everybody."""
     with serving(GitServer(repository.folder.parent)) as made:
+        yield made
+
+
+@pytest.fixture
+def site(workshop: Workshop) -> Iterator[rebar_tools.Site]:
+    """Provide a project for a real rebar3, with servers of its dependencies."""
+    with rebar_tools.site(workshop) as made:
         yield made

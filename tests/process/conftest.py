@@ -1,6 +1,6 @@
 """What the tests with real processes share."""
 
-from builder_fixtures import repository, server, workshop
+from builder_fixtures import repository, server, site, workshop
 from health_fixtures import host, probe, web
 from init_fixtures import init, machine, member, places, python, release
 
@@ -15,6 +15,7 @@ __all__ = [
     "release",
     "repository",
     "server",
+    "site",
     "web",
     "workshop",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import os
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rebar3
-from builder_tools import DEADLINE, FIXED, Repository
+from builder_tools import DEADLINE, FIXED, GitServer, Repository, Result, Workshop, serving
+from processes import tool
 
 if TYPE_CHECKING:
-    from builder_tools import Workshop
+    from collections.abc import Iterator
 
 HELPERS = Path(__file__).parent / "helpers"
 NIF = """\
@@ -72,11 +74,11 @@ def write_nif(folder: Path) -> None:
         "answer() -> erlang:nif_error(not_loaded).\n"
     )
     (folder / "gamma.c").write_text(NIF)
-    (folder / "rebar.config").write_text(
-        '{pre_hooks, [{compile, "mkdir -p priv && cc -shared -fPIC -O2'
-        f" -I{rebar3.PATH.parent}/usr/include -o priv/gamma.so gamma.c"
-        '"}]}.\n'
+    (folder / "gamma.mk").write_text(
+        f"priv/gamma.so: gamma.c\n\tmkdir -p priv && cc $(CFLAGS) -shared -fPIC"
+        f" -I{rebar3.PATH.parent}/usr/include -o $@ $<\n"
     )
+    (folder / "rebar.config").write_text('{pre_hooks, [{compile, "make -f gamma.mk"}]}.\n')
 
 
 class Project:
@@ -179,3 +181,63 @@ class HexServer(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         """What HEX_CDN is to be."""
         return f"http://127.0.0.1:{self.server_port}"
+
+
+class Site:
+    """A project, the servers that its dependencies come from, and builds of it."""
+
+    def __init__(self, workshop: Workshop, git: GitServer, packages: HexServer) -> None:
+        """Make the project's lock, with what the servers have."""
+        self.workshop, self.git, self.packages = workshop, git, packages
+        self.project = Project(workshop)
+        packages.folder = self.project.hex
+        self.environment = {"PATH": path(), "HEX_CDN": packages.url}
+        self.lock()
+
+    def lock(self) -> None:
+        """Make the lock anew, and forget that anything was fetched for it."""
+        environment = self.workshop.environment(**self.environment)
+        self.commit = self.project.lock(f"http://{self.git.address}", environment)
+        self.requests()
+
+    def change(self) -> None:
+        """Commit a change of the project alone, as the next commit of a developer is."""
+        source = self.project.main.folder / "src" / "mongooseim.erl"
+        source.write_text(source.read_text().replace("answer() ->", "answer() -> io:nl(),"))
+        self.commit = self.project.main.commit()
+
+    def start(
+        self, *options: str, prefix: tuple[str, ...] = (), stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a build of the project's last commit."""
+        words = [*options, "p", self.project.main.url, self.commit]
+        return self.workshop.start(*words, prefix=prefix, stdout=stdout, **self.environment)  # type: ignore[arg-type]
+
+    def build(self, *options: str, network: bool = True, **variables: str) -> Result:
+        """Build the project's last commit, with servers or without any network but loopback."""
+        alone = (tool("unshare"), "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+        words = [*options, "p", self.project.main.url, self.commit]
+        prefix = () if network else alone
+        return self.workshop.build(*words, prefix=prefix, **{**self.environment, **variables})
+
+    def forget_compiled(self) -> None:
+        """Let the next build fetch and compile its dependencies."""
+        shutil.rmtree(self.workshop.builds / ".cache" / "compiled")
+
+    def requests(self) -> list[str]:
+        """Return what the servers were asked for since the last call, sorted."""
+        asked = {one for one in self.git.requests if not one.endswith("?service=git-upload-pack")}
+        asked |= set(self.packages.requests)
+        self.git.requests.clear()
+        self.packages.requests.clear()
+        return sorted(asked)
+
+
+@contextlib.contextmanager
+def site(workshop: Workshop) -> Iterator[Site]:
+    """Serve what the project's dependencies come from."""
+    with (
+        serving(GitServer(workshop.folder / "repositories")) as git,
+        serving(HexServer(workshop.folder)) as packages,
+    ):
+        yield Site(workshop, git, packages)

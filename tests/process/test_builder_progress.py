@@ -34,7 +34,15 @@ def test_each_phase_has_a_line_with_its_time_and_the_summary_has_all(
 ) -> None:
     """Where the time goes is seen while it goes, and once more at the end."""
     result = workshop.build("p", repository.url, "master")
-    phases = ["clone", "checkout", "configure", "fetch dependencies", "compile", "pack"]
+    phases = [
+        "clone",
+        "checkout",
+        "configure",
+        "fetch dependencies",
+        "compile",
+        "save the cache",
+        "pack",
+    ]
     begun = [line.removesuffix(" ...") for line in result.said if line.endswith(" ...")]
     assert begun == phases
     for phase in phases:
