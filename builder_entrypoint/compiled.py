@@ -15,7 +15,7 @@ from builder_entrypoint.errors import BuildError, StoppedError
 from builder_entrypoint.job import Job
 from builder_entrypoint.lockfile import Lock
 from builder_entrypoint.locks import remove_orphaned_files, temporary_file
-from builder_entrypoint.publication import otp_version
+from builder_entrypoint.versions import otp_version
 
 LARGEST = 2 * 2**30
 """Bytes of all files together; those that were not used for the longest time are removed."""

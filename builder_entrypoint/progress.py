@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 
 class Progress:
@@ -12,6 +13,7 @@ class Progress:
     def __init__(self, say: Callable[[str], None]) -> None:
         """Take the function that prints a line; the time of the whole build begins now."""
         self._say = say
+        self.started = datetime.now().astimezone()
         self._began = time.monotonic()
         self._times: dict[str, float] = {}
         self._cached: Counter[str] = Counter()

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -13,12 +12,16 @@ from typing import NamedTuple
 
 from builder_entrypoint import VERSION
 from builder_entrypoint.errors import TarballError
+from builder_entrypoint.lockfile import read_lock
 from builder_entrypoint.locks import locked, temporary_file, try_lock
 from builder_entrypoint.masking import Mask
 from builder_entrypoint.processes import Processes
+from builder_entrypoint.progress import Progress
+from builder_entrypoint.provenance import Facts, bill_of_materials, provenance
 from builder_entrypoint.settings import Settings
 from builder_entrypoint.source import Source
 from builder_entrypoint.tarball import TEMPORARY, Packed
+from builder_entrypoint.versions import applications, mongooseim_version, otp_version
 
 TIME_FORMAT = "%Y-%m-%d_%H%M%S"
 
@@ -32,7 +35,7 @@ class Built(NamedTuple):
 
 
 def publish(settings: Settings, built: Built, processes: Processes) -> Path:
-    """Give the tarball its name, write `.sha256` and `.json` beside it, and return its path.
+    """Give the tarball its name, write what describes it beside it, and return its path.
 
     A tarball of the same TARBALL_NAME is replaced; files beside a tarball always belong to it.
     Raises `TarballError`, or `StoppedError` before the first file gets its name.
@@ -41,13 +44,16 @@ def publish(settings: Settings, built: Built, processes: Processes) -> Path:
         with locked(settings.builds, processes.signals.wait), ExitStack() as stack:
             stem = _free_stem(settings)
             target = settings.builds / f"{stem}.tar.gz"
-            checksum = f"{built.packed.sha256}  {target.name}\n"
+            facts = _facts(settings, built, target, processes.output.progress)
             texts = {
-                settings.builds / f"{stem}.tar.gz.sha256": checksum,
-                settings.builds / f"{stem}.json": _describe(settings, built, target),
+                ".tar.gz.sha256": f"{built.packed.sha256}  {target.name}\n",
+                ".json": _json(_describe(settings, built, facts)),
+                ".provenance.json": _json(provenance(facts)),
+                ".cdx.json": _json(bill_of_materials(facts)),
             }
             companions = {}
-            for path, text in texts.items():
+            for ending, text in texts.items():
+                path = settings.builds / f"{stem}{ending}"
                 temporary = stack.enter_context(temporary_file(settings.builds, TEMPORARY))
                 temporary.file.write(text.encode())
                 temporary.file.flush()
@@ -129,44 +135,44 @@ def _is_taken(builds: Path, stem: str) -> bool:
     return any(os.path.lexists(builds / f"{stem}{end}") for end in (".tar.gz", ".json"))
 
 
-def _describe(settings: Settings, built: Built, target: Path) -> str:
-    description = {
-        "project": settings.project,
+def _facts(settings: Settings, built: Built, target: Path, progress: Progress) -> Facts:
+    return Facts(
+        tarball=target.name,
+        sha256=built.packed.sha256,
+        project=settings.project,
+        repository=settings.repository,
+        asked_for=settings.commit,
+        commit=built.source.commit_hash,
+        commit_time=built.source.time,
+        configure_arguments=settings.configure_arguments,
+        version=mongooseim_version(built.release),
+        otp_version=otp_version(),
+        architecture=settings.architecture or os.uname().machine,
+        applications=applications(built.release),
+        lock=read_lock(built.source.folder),
+        started=progress.started,
+        finished=datetime.now().astimezone(),
+    )
+
+
+def _describe(settings: Settings, built: Built, facts: Facts) -> dict[str, object]:
+    """Return our own description; see docs/builder.md for the two others."""
+    return {
+        "project": facts.project,
         "repository": Mask(settings.repository).text(settings.repository),
-        "asked_for": settings.commit,
-        "commit": built.source.commit_hash,
+        "asked_for": facts.asked_for,
+        "commit": facts.commit,
         "description": built.source.description,
-        "mongooseim_version": _mongooseim_version(built.release),
-        "otp_version": otp_version(),
+        "mongooseim_version": facts.version,
+        "otp_version": facts.otp_version,
         "architecture": settings.architecture,
-        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "tarball": target.name,
+        "time": facts.finished.isoformat(timespec="seconds"),
+        "tarball": facts.tarball,
         "size": built.packed.size,
-        "sha256": built.packed.sha256,
+        "sha256": facts.sha256,
         "builder_version": VERSION,
     }
-    return json.dumps(description, indent=2) + "\n"
 
 
-def _mongooseim_version(release: Path) -> str | None:
-    """Return the version in `releases/start_erl.data`; None if there is none."""
-    words = _words(release / "releases" / "start_erl.data")
-    return words[1] if len(words) > 1 else None
-
-
-def otp_version() -> str | None:
-    """Return the version of the Erlang/OTP on PATH; None if it is unknown."""
-    erl = shutil.which("erl")
-    if erl is None:
-        return None
-    root = Path(os.path.realpath(erl)).parent.parent
-    words = _words(root / "releases" / "start_erl.data")
-    release = words[1] if len(words) > 1 else ""
-    return next(iter(_words(root / "releases" / release / "OTP_VERSION")), None)
-
-
-def _words(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").split()
-    except OSError:
-        return []
+def _json(value: dict[str, object]) -> str:
+    return json.dumps(value, indent=2) + "\n"

@@ -59,6 +59,8 @@ def plan(settings: Settings) -> str:
         f"would pack _build/prod/rel/mongooseim as {settings.builds / stem}.tar.gz",
         f"would write {settings.builds / stem}.tar.gz.sha256",
         f"would write {settings.builds / stem}.json",
+        f"would write {settings.builds / stem}.provenance.json",
+        f"would write {settings.builds / stem}.cdx.json",
         f"time of all entries: {'the time of the commit' if epoch is None else epoch}",
         f"repository and packages: {cache}",
         f"log: {settings.log_file}",

@@ -55,7 +55,8 @@ def test_a_release_is_built_as_the_readme_says(
     assert re.fullmatch(rf"mongooseim-sample-{BRANCH}-\d{{4}}-\d\d-\d\d_\d{{6}}\.tar\.gz", name)
     assert lines(done)[0] == f"do_build: sample {BRANCH} {address}"
     stem = name.removesuffix(".tar.gz")
-    assert listing(builder) == {".cache", "build.log", name, f"{name}.sha256", f"{stem}.json"}
+    endings = (".tar.gz", ".tar.gz.sha256", ".json", ".provenance.json", ".cdx.json")
+    assert listing(builder) == {".cache", "build.log", *(f"{stem}{end}" for end in endings)}
     assert fetched(builder, "build.log", tmp_path).read_text() == done.stdout
 
     checked = builder.exec("sh", "-c", f"cd /builds && sha256sum --check --strict {name}.sha256")
@@ -137,7 +138,7 @@ def test_docker_run_ends_with_the_builds_status(
     assert said in done.stdout + done.stderr
     left = docker_result(*once, "ls", "--almost-all", "/builds").stdout.split()
     if status == 0:
-        assert len(left) == 5
+        assert len(left) == 7
     else:
         assert set(left) <= {".cache", "build.log"}
         assert lines(done)[-1:] == (["build failed"] if status == 1 else [])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -109,3 +112,22 @@ def test_a_proxy_is_asked_as_without_us(site: Site) -> None:
     result = site.build(http_proxy=site.packages.url)
     assert result.status == 0, result.output
     assert "/tarballs/beta-1.0.0.tar" in site.requests()
+
+
+def test_what_tools_read_names_the_dependencies(site: Site) -> None:
+    """Files beside the tarball: its provenance, and the applications of the release."""
+    tarball = site.build().tarball
+    stem = str(tarball).removesuffix(".tar.gz")
+    statement = json.loads(Path(f"{stem}.provenance.json").read_text())
+    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    assert statement["subject"] == [{"name": tarball.name, "digest": {"sha256": digest}}]
+    used = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    by_name = {one["name"]: one["digest"] for one in used}
+    assert by_name["p"] == {"gitCommit": site.commit}
+    assert by_name["alpha"] == {"gitCommit": site.project.commits["alpha"]}
+    package = (site.project.hex / "tarballs" / "beta-1.0.0.tar").read_bytes()
+    assert by_name["beta"] == {"sha256": hashlib.sha256(package).hexdigest()}
+    materials = json.loads(Path(f"{stem}.cdx.json").read_text())
+    found = {one["name"]: one["version"] for one in materials["components"]}
+    assert {"alpha", "beta", "delta", "gamma", "mongooseim", "kernel"} <= found.keys()
+    assert found["gamma"] == "1.0.0"

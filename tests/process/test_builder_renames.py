@@ -27,7 +27,7 @@ sys.addaudithook(before)
 from builder_entrypoint.__main__ import main
 raise SystemExit(main())
 """
-ENDINGS = ["mim.tar.gz", "mim.tar.gz.sha256", "mim.json"]
+ENDINGS = ["mim.tar.gz", "mim.tar.gz.sha256", "mim.json", "mim.provenance.json", "mim.cdx.json"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder_entrypoint.publication import otp_version
+from builder_entrypoint.versions import otp_version
 
 if TYPE_CHECKING:
     from pathlib import Path
