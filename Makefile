@@ -45,7 +45,7 @@ simulate:
 
 # RUNS, ONLY, RELEASE and RESULTS reach the program through the environment.
 bench:
-	@$(PYTHON) tools/setup.py programs engine images venv bench
+	@$(PYTHON) tools/setup.py programs rebar3 engine images venv bench
 	@$(VENV)/python -m bench
 
 lint:

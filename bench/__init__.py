@@ -6,3 +6,5 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The tools are scripts: they are found through sys.path.
 sys.path.insert(0, str(ROOT / "tools"))
+# So are the tests' servers and projects.
+sys.path += [str(ROOT / "tests" / "process"), str(ROOT / "tests" / "shared")]

@@ -22,7 +22,19 @@ from console import ToolError, ended, say, shown, step
 from containers import remove_leftovers
 from docker_cli import DockerError
 
-from bench import ROOT, builds, formation, idle, init_work, join, life, probe, report, shop
+from bench import (
+    ROOT,
+    builds,
+    dependencies,
+    formation,
+    idle,
+    init_work,
+    join,
+    life,
+    probe,
+    report,
+    shop,
+)
 from bench.figures import BenchmarkError
 
 if TYPE_CHECKING:
@@ -41,6 +53,7 @@ PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "reaping": (init_work.measure_reaping,),
     "formation": (formation.measure,),
     "builder": (builds.measure_packing, builds.measure_builds),
+    "builds": (dependencies.check_inputs, dependencies.measure, dependencies.measure_links),
 }
 """The measurements, in the order of the report; `start` also measures the stop of containers."""
 ALIASES = {"stop": "start"}

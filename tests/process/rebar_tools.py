@@ -84,11 +84,21 @@ def write_nif(folder: Path) -> None:
 class Project:
     """A repository whose Makefile runs rebar3, and where its dependencies come from."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        """Make repositories of `alpha` and `gamma`, Hex packages `beta` and `delta`, a lock."""
+    def __init__(self, workshop: Workshop, modules: int = 0) -> None:
+        """Make repositories of `alpha` and `gamma`, Hex packages `beta` and `delta`.
+
+        `alpha` has `modules` more modules, which take some time to compile.
+        """
         folder = workshop.folder / "repositories"
         self.alpha = Repository(folder / "alpha")
         write_application(self.alpha.folder, "alpha")
+        clauses = ";\n".join(
+            f"f({n}, X) -> [X + {n} || _ <- lists:seq(1, {n})]" for n in range(200)
+        )
+        for number in range(modules):
+            name = f"alpha_{number}"
+            text = f"-module({name}).\n-export([f/2]).\n{clauses}.\n"
+            (self.alpha.folder / "src" / f"{name}.erl").write_text(text)
         self.gamma = Repository(folder / "gamma")
         write_nif(self.gamma.folder)
         commits = {one.folder.name: one.commit() for one in (self.alpha, self.gamma)}
@@ -186,10 +196,12 @@ class HexServer(http.server.ThreadingHTTPServer):
 class Site:
     """A project, the servers that its dependencies come from, and builds of it."""
 
-    def __init__(self, workshop: Workshop, git: GitServer, packages: HexServer) -> None:
-        """Make the project's lock, with what the servers have."""
+    def __init__(
+        self, workshop: Workshop, git: GitServer, packages: HexServer, modules: int = 0
+    ) -> None:
+        """Make the project's lock, with what the servers have; `modules` are those of `alpha`."""
         self.workshop, self.git, self.packages = workshop, git, packages
-        self.project = Project(workshop)
+        self.project = Project(workshop, modules)
         packages.folder = self.project.hex
         self.environment = {"PATH": path(), "HEX_CDN": packages.url}
         self.lock()
@@ -234,10 +246,10 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(workshop: Workshop) -> Iterator[Site]:
+def site(workshop: Workshop, modules: int = 0) -> Iterator[Site]:
     """Serve what the project's dependencies come from."""
     with (
         serving(GitServer(workshop.folder / "repositories")) as git,
         serving(HexServer(workshop.folder)) as packages,
     ):
-        yield Site(workshop, git, packages)
+        yield Site(workshop, git, packages, modules)
