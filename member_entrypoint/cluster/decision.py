@@ -279,7 +279,8 @@ def _farewell(known: Known) -> Decision | None:
     peers = known.peers or {}
     members = known.record.members - {known.node}
     away = [n for n in members if n not in peers or peers[n].state is not State.EMPTY]
-    left = known.record.marker is Marker.LEFT and known.record.identity and not members
+    leaves = known.record.marker in {Marker.LEAVING, Marker.LEFT}
+    left = leaves and known.record.identity and not members
     return Decision(Step.WAIT, tuple(sorted(away))) if away or left else None
 
 
@@ -288,7 +289,7 @@ def _others_exist(known: Known) -> Decision | None:
     waits = [
         node
         for node, peer in sorted((known.peers or {}).items())
-        if (peer.state in MAY_HAVE_DATA and peer.record.marker is not Marker.JOINING)
+        if peer.state in MAY_HAVE_DATA
         or (peer.state is State.UP and peer.record.marker in {Marker.LEAVING, Marker.LEFT})
     ]
     return Decision(Step.WAIT, tuple(waits)) if waits else None

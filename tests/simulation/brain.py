@@ -186,9 +186,7 @@ def peer(rules: Rules, world: World, other: int) -> Peer:
     running = frozenset(
         i
         for i, its in enumerate(world.nodes)
-        if its.vm == node.vm
-        and its.disk.identity == disk.identity
-        and i in disk.members
+        if its.vm == node.vm and its.disk.identity == disk.identity and i in disk.members
     )
     waits = node.vm == "waiting"
     return Peer(

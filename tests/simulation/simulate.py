@@ -16,7 +16,7 @@ from multiprocessing import Pool
 from typing import TYPE_CHECKING
 
 from brain import Real
-from scenarios import EVERYTHING, SCENARIOS
+from scenarios import EVERYTHING, SCENARIOS, UNSEEN
 from search import at_random, formed, shortened
 from world import Node, Rules, World
 
@@ -48,13 +48,15 @@ def deeper(task: tuple[str, float]) -> tuple[str, str, int, bool]:
 
 def random_rules(dice: random.Random) -> Rules:
     """Return a random kind of world with five nodes."""
+    names = dice.choice(NAMES)
+    every = UNSEEN if names == "healthy" else EVERYTHING
     return Rules(
         FIVE,
-        names=dice.choice(NAMES),
+        names=names,
         leaves=dice.random() < SHARE,
         discards=False,
         silence=dice.choice(("doubt", "outage")),
-        acts=EVERYTHING if dice.random() < SHARE else EVERYTHING - {"alone", "silence"},
+        acts=every if dice.random() < SHARE else every - {"alone", "silence"},
     )
 
 
