@@ -15,8 +15,8 @@ DISKS = DAILY | {"wipe"}
 FAREWELLS = DAILY | {"hook", "remove"}
 EVERYTHING = DISKS | FAREWELLS | {"silence", "alone", "write"}
 UNSEEN = EVERYTHING - {"alone"}
-"""Where only healthy members are in DNS, two clusters that an operator made do not see each other in
-time: who has data does not wait for names."""
+"""Where only healthy members are in DNS, two clusters that an operator made do not see each other
+in time: who has data does not wait for names."""
 
 
 class Scenario(NamedTuple):

@@ -309,8 +309,8 @@ def _leaves(world: World, me: int, after: object) -> World:
     reached = [o for o in others if world.nodes[o].vm == "running" and me in running_with(world, o)]
     if not others or len(reached) < len(others):
         world = goes_down(world, me) if after == "off" else world
-        world = with_disk(world, me, note=served(node.disk.note, me))
-        return with_node(world, me, at=back, vm="going" if after == "off" else node.vm)
+        at = ("mark", served(node.disk.note, me), back)
+        return with_node(world, me, at=at, vm="going" if after == "off" else node.vm)
     first = min(others)
     world = forgets(goes_down(world, me), first, me)
     # Kills come before the data are deleted, and before the marker is written.
