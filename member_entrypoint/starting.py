@@ -112,10 +112,12 @@ def settle(member: Member, deadline: float) -> None:
         if beside.removed_by:
             membership.join_again(member, known, beside.removed_by, deadline)
         else:
+            if not beside.certain:
+                known = known._replace(record=known.record._replace(certain=False))
             membership.confirm(member, known, deadline)
     elif joins:
-        joining.join(member, known.record.other, deadline)
-        membership.note_joined(member, known.record.other)
+        other = known.record.other
+        membership.note_joined(member, other, joining.join(member, other, deadline))
 
 
 def explain(member: Member) -> None:

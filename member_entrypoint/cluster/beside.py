@@ -46,6 +46,7 @@ class Beside:
         self._unclear = False
         self._started_at: float | None = None
         self.removed_by = ""
+        self.certain = True
         self.peers: dict[str, Peer] = {}
 
     def look(self) -> None:
@@ -100,6 +101,7 @@ class Beside:
         decision = decide(known)
         self.peers = dict(known.peers or {})
         self._unclear = decision.step is Step.WAIT
+        self.certain = decision.certain
         if decision.step is Step.JOIN:
             self.removed_by = decision.whom[0]
             member.log.warning(

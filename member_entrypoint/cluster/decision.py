@@ -20,6 +20,7 @@ from member_entrypoint.cluster.inference import (
     is_cluster,
     is_own_data,
     may_discard,
+    near,
     ours,
     removed_by,
     unknown,
@@ -192,10 +193,9 @@ def _not_new(known: Known) -> Decision | None:
     "ends before it serves, says which clusters there are",
 )
 def _other_cluster(known: Known) -> Decision | None:
-    others = in_other_clusters(known)
-    if known.phase is not Phase.BESIDE or not has_data(known) or not others:
-        return None
-    return Decision(Step.REFUSE, tuple(sorted(others)))
+    others = sorted(in_other_clusters(known))
+    applies = known.phase is Phase.BESIDE and has_data(known) and others
+    return Decision(Step.REFUSE, tuple(others)) if applies else None
 
 
 @_rule(
@@ -225,7 +225,7 @@ def _unclear(known: Known) -> Decision | None:
         or (peer.state is State.UP and peer.record.marker is Marker.STARTING)
     ]
     if not unclear or known.patience_over:
-        return Decision(Step.RUN)
+        return Decision(Step.RUN, certain=not near(known) & set(unknown(known)))
     return Decision(Step.WAIT, tuple(unclear))
 
 

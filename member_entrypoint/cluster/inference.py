@@ -49,8 +49,11 @@ def is_own_data(known: Known) -> bool:
     """
     if known.members != frozenset({known.node}) or founder(known.identity) not in {"", known.node}:
         return False
-    was_member = known.record.marker in {Marker.JOINED, Marker.LEAVING}
-    return not (was_member and known.record.identity in {"", known.identity})
+    record = known.record
+    was_member = record.marker is Marker.JOINED or (
+        record.marker is Marker.LEAVING and bool(record.members - {known.node})
+    )
+    return not (was_member and record.identity in {"", known.identity})
 
 
 def in_between(peer: Peer) -> bool:

@@ -83,8 +83,8 @@ def remove_stale_entry(member: Member, target: str, deadline: float) -> None:
         member.log.warning(f"the entry of {member.node} could not be removed", reason=reason)
 
 
-def join(member: Member, target: str, deadline: float) -> None:
-    """Join the cluster of `target`; return when its Mnesia lists this node as running.
+def join(member: Member, target: str, deadline: float) -> Peer:
+    """Join the cluster of `target`; return what it says when it lists this node as running.
 
     MongooseIM's `join_cluster` does that on the running VM. Right before, it is decided once more.
     Nodes that join at the same time can disturb each other, so it is tried up to `TRIES` times
@@ -102,7 +102,7 @@ def join(member: Member, target: str, deadline: float) -> None:
         peer = peers.look_at(member, [target], ANSWER_TIMEOUT)[target]
         if member.node in peer.running:
             _check_identity(member, target, record, peer)
-            return
+            return peer
         outcome = f"{outcome}; {peer.why}" if peer.why else outcome
         if left == 0 or pauses.over() or peer.state in {State.STOPPED, State.ABSENT, State.SILENT}:
             break

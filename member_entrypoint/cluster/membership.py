@@ -1,7 +1,7 @@
 """Sees that a node that has started is a member of its cluster, and notes that."""
 
 from member_entrypoint.cluster import facts, peers
-from member_entrypoint.cluster.knowledge import Known, Marker, Nodes, Record
+from member_entrypoint.cluster.knowledge import Known, Marker, Nodes, Peer, Record
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import rpc
@@ -58,10 +58,14 @@ def _members(member: Member, known: Known, deadline: float) -> Nodes:
             pauses.pause()
 
 
-def note_joined(member: Member, target: str) -> None:
-    """Note that this node has joined `target`, and is a member now."""
+def note_joined(member: Member, target: str, peer: Peer) -> None:
+    """Note that this node has joined `target`, and is a member now.
+
+    A cluster in doubt is one for each of its members: each looks for another one.
+    """
     identity, members = facts.read_schema(member.places, member.node)
-    record = Record(Marker.JOINED, target, identity, members or frozenset())
+    certain = peer.record.certain
+    record = Record(Marker.JOINED, target, identity, members or frozenset(), certain)
     facts.write_marker(member.places, member.node, record)
     member.log.info(f"Clustered {member.node} with {target}")
 
@@ -76,5 +80,4 @@ def join_again(member: Member, known: Known, target: str, deadline: float) -> No
 
     record = Record(Marker.JOINING, target, peer.identity, peer.members)
     facts.write_marker(member.places, member.node, record)
-    joining.join(member, target, deadline)
-    note_joined(member, target)
+    note_joined(member, target, joining.join(member, target, deadline))

@@ -90,7 +90,7 @@ def leaves(world: World, me: int, after: str) -> World:
     disk = world.nodes[me].disk
     others = disk.members - {me}
     leaving = Note("leaving", min(others, default=-1), disk.identity, others)
-    return with_node(world, me, at=("mark", leaving, ("leave", after)))
+    return with_node(world, me, at=("mark", leaving, ("leave", after, disk.note)))
 
 
 def writes(world: World, me: int) -> World:

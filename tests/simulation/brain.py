@@ -97,7 +97,10 @@ class Real:
         serving = {
             node.disk.identity: me
             for me, node in enumerate(world.nodes)
-            if node.serves and node.disk.note.certain and not node.alone
+            if node.serves
+            and node.disk.note.certain
+            and not node.alone
+            and node.disk.identity not in world.told
         }
         if len(serving) > 1:
             (first, a), (second, b), *_ = sorted(serving.items())

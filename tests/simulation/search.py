@@ -83,10 +83,13 @@ def judged_at_rest(rules: Rules, world: World) -> World:
     """
     if world.wrong:
         return world
-    identities = {node.disk.identity for node in world.nodes if node.serves and not node.alone}
-    if len(identities) > 1:
+    disks = [node.disk for node in world.nodes if node.serves and not node.alone]
+    identities = {disk.identity for disk in disks} - world.told
+    said = {node.said.split(" ")[0] for node in world.nodes} & permitted(rules)
+    young = [d for d in disks if not d.note.certain and d.identity > min(identities, default=0)]
+    if len(identities) > 1 and (young or "first" not in said):
         return world._replace(wrong="two clusters remain")
-    told = any(node.said.split(" ")[0] in permitted(rules) or node.alone for node in world.nodes)
+    told = said or any(node.alone for node in world.nodes)
     if not told and not all(node.serves for node in world.nodes):
         still = "; ".join(f"{me + 1}: {n.at[0]} {n.said}" for me, n in enumerate(world.nodes))
         return world._replace(wrong=f"not all serve, and nobody says what to do ({still})")
@@ -98,6 +101,7 @@ def permitted(rules: Rules) -> set[str]:
     reasons = {
         "other_cluster": {"wipe", "silence", "strip", "alone"},
         "second": {"silence", "wipe"},
+        "first": {"silence", "wipe"},
         "own_data": {"alone", "strip"},
         "removed": {"remove", "strip"},
         "farewell": {"wipe", "strip"},
@@ -120,15 +124,30 @@ def formed(rules: Rules, brain: Brain) -> World:
 
 def replay(rules: Rules, brain: Brain, world: World, words: Sequence[str]) -> World:
     """Take the steps with these words; `RESTS` is `recover`. Raises KeyError for no such step."""
+    after, taken = follow(rules, brain, world, words)
+    if not after.wrong and len(taken) < len(words):
+        raise KeyError(next(text for text in words if text not in taken))
+    return after
+
+
+def follow(
+    rules: Rules, brain: Brain, world: World, words: Sequence[str]
+) -> tuple[World, list[str]]:
+    """Take those of the steps with these words that are possible; return which these were."""
+    taken = []
     for text in words:
         if world.wrong:
-            return world
+            break
         if text == RESTS:
             world, _ = recover(rules, brain, world)
-            continue
-        possible = [*steps(rules, brain, world), *acts(rules, world, brain)]
-        world = dict(reversed(possible))[text]
-    return world
+        else:
+            possible = [*steps(rules, brain, world), *acts(rules, world, brain)]
+            after = dict(reversed(possible)).get(text)
+            if after is None:
+                continue
+            world = after
+        taken.append(text)
+    return world, taken
 
 
 class Exhaustive:
@@ -222,16 +241,13 @@ def shortened(rules: Rules, brain: Brain, begin: World, words: list[str]) -> lis
     """Return a part of a sequence that still ends in something wrong, as short as can be found."""
     size = max(1, len(words) // 2)
     while size:
-        at = 0
+        at, before = 0, len(words)
         while at < len(words):
-            shorter = words[:at] + words[at + size :]
-            try:
-                broken = replay(rules, brain, begin, shorter).wrong
-            except KeyError:
-                broken = ""
-            if broken:
+            world, shorter = follow(rules, brain, begin, words[:at] + words[at + size :])
+            if world.wrong:
                 words = shorter
             else:
                 at += size
-        size //= 2
+        if size > 1 or len(words) == before:
+            size //= 2
     return words

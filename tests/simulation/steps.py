@@ -65,7 +65,7 @@ def served(note: Note, me: int) -> Note:
         return Note("started", me, -1, certain=note.certain)
     if note.word == "started":
         return note._replace(identity=-1)
-    return Note("joined", max(note.other, 0), -1)
+    return Note("joined", max(note.other, 0), -1, certain=note.certain)
 
 
 def alone(note: Note) -> Note:
@@ -99,7 +99,8 @@ def _mark(_rules: Rules, world: World, me: int, note: Note, after: At) -> tuple[
         disk = world.nodes[me].disk
         note = note._replace(identity=disk.identity, members=disk.members)
     noted = with_disk(world, me, note=note)
-    return f"{me + 1} notes '{note.word}'", with_node(noted, me, at=after)
+    healthy = noted.nodes[me].healthy or after == ("serve",)
+    return f"{me + 1} notes '{note.word}'", with_node(noted, me, at=after, healthy=healthy)
 
 
 def _clear(rules: Rules, world: World, me: int, after: At) -> tuple[str, World]:
@@ -120,8 +121,8 @@ def _boot(_rules: Rules, world: World, me: int, mode: str, other: int) -> tuple[
     return f"{me + 1}'s VM boots", booted
 
 
-def _leave(_rules: Rules, world: World, me: int, after: str) -> tuple[str, World]:
-    return f"{me + 1} leaves", _leaves(world, me, after)
+def _leave(_rules: Rules, world: World, me: int, after: str, before: Note) -> tuple[str, World]:
+    return f"{me + 1} leaves", _leaves(world, me, after, before)
 
 
 def _stop(_rules: Rules, world: World, me: int) -> tuple[str, World]:
@@ -212,7 +213,7 @@ def _settles(
         if started != world:
             yield f"{name}'s Mnesia starts", started
     if node.alone and node.vm == "running":
-        yield f"{name} has started, alone", with_node(world, me, at=("serve",))
+        yield f"{name} has started, alone", with_node(world, me, at=("serve",), healthy=True)
     elif node.alone:
         return
     elif mode != "join" and (not node.checked or node.vm == "waiting"):
@@ -221,7 +222,8 @@ def _settles(
         if mode == "join":
             yield f"{name} begins to join {other + 1}", with_node(world, me, at=("join", other))
             return
-        at = ("mark", served(node.disk.note, me), ("serve",))
+        note = served(node.disk.note, me)
+        at = ("mark", note._replace(certain=note.certain and not node.doubts), ("serve",))
         yield f"{name} has started", with_node(world, me, at=at)
 
 
@@ -229,7 +231,10 @@ def _checks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple
     name = f"{me + 1}"
     answer = brain.beside(rules, world, me)
     if answer.word == "run":
-        yield f"{name} has looked around", with_node(world, me, checked=True)
+        note = world.nodes[me].disk.note
+        doubts = note.certain and not answer.certain
+        looked = with_node(world, me, checked=True, doubts=doubts)
+        yield f"{name} has looked around", looked
     elif answer.word == "refuse":
         down = goes_down(world, me)
         yield f"{name} refuses", with_node(down, me, at=("ended",), said=answer.why or "refused")
@@ -249,7 +254,8 @@ def _joins(
     """Join: look again, under a lock where names are hidden; delete, copy, see what came of it."""
     node, its, name = world.nodes[me], world.nodes[other], f"{me + 1}"
     there = its.vm in {"running", "waiting"} and resolves(rules, world, other)
-    done = ("mark", Note("joined", other, -1), ("serve",))
+    certain = its.disk.note.certain
+    done = ("mark", Note("joined", other, -1, certain=certain), ("serve",))
     anew = with_node(goes_down(world, me), me, at=("look",), checked=False, locks=False)
     if node.checked and node.vm == "booting" and there:
         joined = joins(rules, world, me, other)
@@ -296,12 +302,14 @@ def _serves(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple
                 f"{name} finds another cluster",
                 with_node(world, me, unready=True, said=answer.why),
             )
+        elif answer.word == "warn" and not node.said:
+            yield f"{name} warns", with_node(world, me, said=answer.why)
         elif answer.word == "certain":
             note = node.disk.note._replace(certain=True)
             yield f"{name} is certain", with_node(with_disk(world, me, note=note), me)
 
 
-def _leaves(world: World, me: int, after: object) -> World:
+def _leaves(world: World, me: int, after: str, before: Note) -> World:
     """Leave as MongooseIM does: all others must run, else nothing happens but the stop."""
     node = world.nodes[me]
     others = node.disk.members - {me}
@@ -309,7 +317,7 @@ def _leaves(world: World, me: int, after: object) -> World:
     reached = [o for o in others if world.nodes[o].vm == "running" and me in running_with(world, o)]
     if not others or len(reached) < len(others):
         world = goes_down(world, me) if after == "off" else world
-        at = ("mark", served(node.disk.note, me), back)
+        at = ("mark", before, back)
         return with_node(world, me, at=at, vm="going" if after == "off" else node.vm)
     first = min(others)
     world = forgets(goes_down(world, me), first, me)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TOLD = Scenario(Rules(2, leaves=True, acts=DAILY | {"remove", "wipe"}), 4)
 DEEP = 6
-PATIENCE = 100.0
+PATIENCE = 30.0
 """Acts and seconds; what is found is found after one to six acts, in a few seconds."""
 WITHOUT_A_RULE = {
     "with_data": "two, restarts",
@@ -71,7 +71,6 @@ def never_through(known: Known) -> bool:
 inference_has_data = inference.has_data
 MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
     "joins without reaching all": ("_join", no_reach, "three, first start, only healthy names"),
-    "nobody is between two clusters": ("in_between", lambda _: False, "two, farewells"),
     "a node alone is never a cluster": (
         "is_cluster",
         lambda _, peer: len(peer.members) > 1,

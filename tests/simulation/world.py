@@ -48,6 +48,7 @@ class Node(NamedTuple):
 
     `vm` is `none`, `booting` (registered, without Mnesia), `waiting` (Mnesia waits for others),
     `running`, or `going` (it stops). `at` is `off`, `ended`, or the step that comes next.
+    `healthy`: it has served since it was started, and a health check may still say so.
     """
 
     disk: Disk = Disk()
@@ -55,9 +56,11 @@ class Node(NamedTuple):
     vm: str = "none"
     announced: bool = False
     checked: bool = False
+    doubts: bool = False
     locks: bool = False
     unready: bool = False
     alone: bool = False
+    healthy: bool = False
     said: str = ""
 
     @property
@@ -75,7 +78,7 @@ class Rules(NamedTuple):
     """What kind of world it is, and what its operator may do.
 
     `names`: `docker` (a name exists while its container runs), `fixed` (it always exists),
-    `healthy` (while the member serves). `leaves`: a stop is a farewell. `silence` is what a silent
+    `healthy` (once the member serves). `leaves`: a stop is a farewell. `silence` is what a silent
     DNS may mean: `doubt`, `outage` or `nobody`.
     """
 
@@ -88,12 +91,16 @@ class Rules(NamedTuple):
 
 
 class World(NamedTuple):
-    """All nodes; who founded each identity (the first is 1); whether DNS is silent."""
+    """All nodes; who founded each identity (the first is 1); whether DNS is silent.
+
+    `told` are the identities that an operator made, by JOIN_CLUSTER=false.
+    """
 
     nodes: tuple[Node, ...]
     founders: tuple[int, ...] = ()
     silent: bool = False
     writes: int = 0
+    told: Nodes = NOBODY
     wrong: str = ""
 
 
@@ -116,7 +123,7 @@ def resolves(rules: Rules, world: World, other: int) -> bool:
     node = world.nodes[other]
     if world.silent:
         return False
-    return node.at[0] == "serve" if rules.names == "healthy" else node.up
+    return node.up and (node.healthy or rules.names != "healthy")
 
 
 def sees(rules: Rules, world: World, other: int) -> str:
@@ -181,6 +188,8 @@ def wrong(world: World, text: str) -> World:
 def new_schema(world: World, me: int) -> World:
     """Make a schema of its own for `me`; what it had is gone."""
     world = world._replace(founders=(*world.founders, me))
+    if world.nodes[me].alone:
+        world = world._replace(told=world.told | {len(world.founders)})
     return with_disk(
         world,
         me,
