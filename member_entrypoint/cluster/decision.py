@@ -144,10 +144,10 @@ def _ask(known: Known) -> Decision | None:
 def _second(known: Known) -> Decision | None:
     if known.phase is not Phase.SERVING:
         return None
-    for node, peer in sorted(in_other_clusters(known).items()):
-        if not known.record.certain and is_younger(known.identity, peer.identity):
-            return Decision(Step.YIELD, (node,))
-    return None
+    others = in_other_clusters(known)
+    younger = [n for n, peer in others.items() if is_younger(known.identity, cluster_of(peer))]
+    gives_way = younger and not known.record.certain
+    return Decision(Step.YIELD, tuple(sorted(others))) if gives_way else None
 
 
 @_rule("it serves, and finds another cluster", "says so, with the ways out")
@@ -155,7 +155,7 @@ def _first(known: Known) -> Decision | None:
     others = sorted(in_other_clusters(known))
     if known.phase is not Phase.SERVING or not others:
         return None
-    return Decision(Step.WARN, (others[0],))
+    return Decision(Step.WARN, tuple(others))
 
 
 @_rule("it serves in doubt, and DNS does not say yet that nobody else is there", "goes on looking")

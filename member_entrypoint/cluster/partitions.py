@@ -69,6 +69,7 @@ class Watcher:
         self._addresses = OwnAddresses(member.host, member.places.hosts)
         self._missing: dict[str, Missing] = {}
         self._since: dict[str, float] = {}
+        self._ended: set[str] = set()
         self._loses = False
         self._identity, _ = facts.read_schema(member.places, member.node)
         self._doubt = Doubt(member)
@@ -148,8 +149,11 @@ class Watcher:
         now = time.monotonic()
         busy = [node for node, why in states.items() if why is Missing.BUSY]
         self._since = {node: self._since.get(node, now) for node in busy}
+        # What was seen to end does not come back by its host going silent, too.
+        self._ended &= set(away)
+        self._ended |= {node for node in away if states[node] is Missing.DOWN}
         for node, why in states.items():
-            if why is Missing.SILENT and self._missing.get(node) is Missing.DOWN:
+            if why is Missing.SILENT and node in self._ended:
                 states[node] = Missing.DOWN
             elif why is Missing.BUSY and now - self._since[node] > LONGEST_BUSY:
                 states[node] = Missing.SILENT

@@ -78,12 +78,12 @@ def test_a_second_cluster_is_named_and_not_served_in(cluster: Cluster) -> None:
     The primary hears of it.
     """
     members = start_three(cluster, "kept")
-    for member in reversed(members):
+    for member in members:
         member.stop()
     members[0].remove()
     alone = cluster.run(HOSTS[0])
     alone.wait_for_log(f"Clustered {FIRST} with {FIRST}")
-    for member in members[1:]:
+    for member in reversed(members[1:]):
         member.start()
         assert member.wait_exit() == 2
         said = member.logs().rpartition("Failed clustering ")[2]
@@ -104,8 +104,7 @@ def test_a_second_cluster_is_named_and_not_served_in(cluster: Cluster) -> None:
     members[2].start()
     members[1].start()
     members[2].wait_for_log("Clustered ", count=2)
-    again = cluster.run(HOSTS[0])
-    members[0] = again
+    members[0] = cluster.run(HOSTS[0])
     assert_one_cluster(members, "kept")
 
 
