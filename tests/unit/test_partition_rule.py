@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint.cluster.partition_rule import Hesitation, Missing, loses, no_longer_missing
+from member_entrypoint.cluster.knowledge import Peer, State
+from member_entrypoint.cluster.partition_rule import (
+    Hesitation,
+    Missing,
+    loses,
+    no_longer_missing,
+    why_missing,
+)
 
 DOWN, SILENT, APART = Missing.DOWN, Missing.SILENT, Missing.APART
+BUSY, ELSEWHERE = Missing.BUSY, Missing.ELSEWHERE
 where_no_restart_helps = pytest.mark.parametrize(
     ("missing", "losing"), [([], False), ([APART], False), ([DOWN, SILENT], True), ([], True)]
 )
@@ -32,11 +40,38 @@ NODES = [f"mongooseim@m-{number}" for number in range(1, 8)]
         ("b", "b", {"a": DOWN, "c": SILENT}, False),
         ("c", "c", {"a": DOWN, "b": SILENT}, True),
         ("a", "a", {"b": APART, "c": DOWN, "d": DOWN}, False),
+        # nor who starts, stops, is busy, or runs in another cluster
+        ("b", "b", {"a": BUSY}, False),
+        ("b", "b", {"a": ELSEWHERE, "c": BUSY}, False),
     ],
 )
 def test_the_rule(node: str, running: str, missing: dict[str, Missing], expected: bool) -> None:  # noqa: FBT001
     """The table of `docs/cluster.md`, letters for nodes."""
     assert loses(node, frozenset(running), missing) is expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "why"),
+    [
+        (Peer(State.ABSENT), DOWN),
+        (Peer(State.STOPPED), DOWN),
+        (Peer(State.EMPTY), DOWN),
+        (Peer(State.STARTING), DOWN),
+        (Peer(State.GOING), DOWN),
+        (Peer(State.BUSY), BUSY),
+        (Peer(State.REFUSES), BUSY),
+        (Peer(State.UNKNOWN), SILENT),
+        (Peer(State.SILENT), SILENT),
+        (Peer(State.UP, "ours", running=frozenset("ab")), SILENT),
+        (Peer(State.UP, "ours", running=frozenset("b"), downs=frozenset("a")), APART),
+        (Peer(State.UP, "ours", running=frozenset("b")), DOWN),
+        (Peer(State.UP, "another", running=frozenset("b"), downs=frozenset("a")), ELSEWHERE),
+        (Peer(State.UP, "", running=frozenset("b"), downs=frozenset("a")), APART),
+    ],
+)
+def test_why_a_member_is_missing(peer: Peer, why: Missing) -> None:
+    """Seen from the node `a`, whose cluster is `ours`."""
+    assert why_missing("a", "ours", peer) is why
 
 
 @given(st.sets(st.sampled_from(NODES), min_size=1, max_size=len(NODES) - 1))
