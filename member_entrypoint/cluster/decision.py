@@ -120,10 +120,9 @@ def _unread(known: Known) -> Decision | None:
     "ends with the reason, unless `JOIN_DISCARDS_DATA=true`",
 )
 def _own_data(known: Known) -> Decision | None:
-    if known.phase is not Phase.BEFORE or known.target is None or known.discard:
-        return None
-    if has_data(known) and is_own_data(known):
-        return Decision(Step.REFUSE, (known.target,))
+    applies = known.phase is Phase.BEFORE and known.target is not None and not known.discard
+    if applies and has_data(known) and is_own_data(known):
+        return Decision(Step.REFUSE, (known.target or "",))
     return None
 
 
@@ -225,7 +224,8 @@ def _unclear(known: Known) -> Decision | None:
         or (peer.state is State.UP and peer.record.marker is Marker.STARTING)
     ]
     if not unclear or known.patience_over:
-        return Decision(Step.RUN, certain=not near(known) & set(unknown(known)))
+        blind = known.hidden or near(known) & set(unknown(known))
+        return Decision(Step.RUN, certain=not blind)
     return Decision(Step.WAIT, tuple(unclear))
 
 
@@ -346,5 +346,5 @@ def _join(known: Known, running: dict[str, Peer]) -> Decision:
     needed = ready[first].running - {known.node, first}
     if unasked := needed - peers.keys():
         return Decision(Step.ASK, tuple(sorted(unasked)))
-    hidden = sorted(node for node in needed if peers[node].state not in REACHED)
-    return Decision(Step.WAIT, tuple(hidden)) if hidden else Decision(Step.JOIN, (first,))
+    away = sorted(node for node in needed if peers[node].state not in REACHED)
+    return Decision(Step.WAIT, tuple(away)) if away else Decision(Step.JOIN, (first,))

@@ -71,8 +71,10 @@ def ask(member: Member, known: Known, whom: Iterable[str] = ()) -> Known:
     if known.target is None:
         nodes |= set(peers.candidates(member))
         return _ask_in_dns(member, known, nodes - {"", known.node})
-    timeout = peers.ANSWER_TIMEOUT if known.phase is Phase.BEFORE else peers.SCAN_TIMEOUT
-    return known._replace(peers=peers.look_at(member, nodes - {"", known.node}, timeout))
+    if known.phase is not Phase.BEFORE:
+        return _ask_in_dns(member, known, nodes - {"", known.node})
+    found = peers.look_at(member, nodes - {"", known.node}, peers.ANSWER_TIMEOUT)
+    return known._replace(peers=found)
 
 
 def _ask_in_dns(member: Member, known: Known, nodes: set[str]) -> Known:

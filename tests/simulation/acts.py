@@ -42,6 +42,7 @@ def _without(_rules: Rules, world: World, me: int) -> Iterator[tuple[str, str, W
     node, name = world.nodes[me], f"{me + 1}"
     yield "start", f"start {name}", starts(world, me)
     lone = with_node(starts(world, me), me, alone=True)
+    lone = lone._replace(told=lone.told | ({node.disk.identity} - {0}))
     yield "alone", f"start {name} with JOIN_CLUSTER=false", lone
     if node.disk.note != Note():
         yield "strip", f"delete the marker of {name}", with_disk(world, me, note=Note())

@@ -89,11 +89,20 @@ def judged_at_rest(rules: Rules, world: World) -> World:
     young = [d for d in disks if not d.note.certain and d.identity > min(identities, default=0)]
     if len(identities) > 1 and (young or "first" not in said):
         return world._replace(wrong="two clusters remain")
-    told = said or any(node.alone for node in world.nodes)
+    told = said or any(node.alone for node in world.nodes) or lost_last(world)
     if not told and not all(node.serves for node in world.nodes):
         still = "; ".join(f"{me + 1}: {n.at[0]} {n.said}" for me, n in enumerate(world.nodes))
         return world._replace(wrong=f"not all serve, and nobody says what to do ({still})")
     return world
+
+
+def lost_last(world: World) -> bool:
+    """Tell whether a Mnesia waits for several whose disks are lost: it says for whom.
+
+    It goes on by itself when one of them joins it, not when several have to.
+    """
+    lost = [node for node in world.nodes if not node.disk.identity]
+    return len(lost) > 1 and any(node.vm == "waiting" for node in world.nodes)
 
 
 def permitted(rules: Rules) -> set[str]:

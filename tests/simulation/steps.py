@@ -142,6 +142,8 @@ EFFECTS: dict[str, Callable[..., tuple[str, World]]] = {
 def _died(rules: Rules, brain: Brain, world: World, me: int) -> World:
     """Let the member find out why; it starts anew, or ends with the reason."""
     world = with_node(world, me, vm="none", checked=False)
+    if world.nodes[me].alone:
+        return with_node(world, me, at=("ended",), said="alone")
     answer = brain.beside(rules, world, me)
     if answer.word == "refuse":
         return with_node(world, me, at=("ended",), said=answer.why)

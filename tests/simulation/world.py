@@ -245,7 +245,14 @@ def joins(rules: Rules, world: World, me: int, other: int) -> World:
     cluster = running_with(world, other) | {other}
     disk = world.nodes[other].disk
     members = disk.members | {me}
-    hidden = [i for i in sorted(cluster - {me}) if not resolves(rules, world, i)]
+    # One that comes back with its data takes no turn: it may appear between look and join.
+    hidden = [
+        i
+        for i in sorted(cluster - {me})
+        if not resolves(rules, world, i)
+        and world.nodes[i].disk.note.word == "joining"
+        and world.nodes[i].at[0] != "settle"
+    ]
     if hidden:
         world = wrong(world, f"{me + 1} joins, and does not reach {hidden[0] + 1}: a split")
     for i in cluster:
