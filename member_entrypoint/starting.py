@@ -173,8 +173,6 @@ def _wait_until_started(member: Member, beside: "Beside | None") -> None:
                 f"{member.release.status() or 'not known'!r}; "
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
-        if beside is not None:
-            beside.look()
         if now >= look_again and member.erlang.reach.plain_tcp:
             from member_entrypoint.cluster import awaited
 

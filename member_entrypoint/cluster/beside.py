@@ -1,7 +1,8 @@
 """Looks around while the VM boots, to see whether it may serve with what is on its disk.
 
-That costs the start no time. It is looked once at the begin, for what would have Mnesia end the VM,
-and once when others can see this node, too: so of two that start at once one sees the other.
+That costs the start no time. A node with data looks once at the begin, for what would have Mnesia
+end the VM. Each node looks when the VM has started, before it is ready: others can see it then, so
+of two that start at once one sees the other.
 """
 
 import time
@@ -12,7 +13,6 @@ from member_entrypoint.cluster.inference import has_data
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.notices import tell
-from member_entrypoint.erlang import epmd
 from member_entrypoint.errors import TryAgainError
 
 CLARITY_TIMEOUT = 10.0
@@ -50,12 +50,12 @@ class Beside:
         self.peers: dict[str, Peer] = {}
 
     def look(self) -> None:
-        """Look once more if it is time; raises `RemovedError`, `ClusteringError`, `TryAgainError`.
+        """Look at the begin, if there are data; raises `RemovedError` or `TryAgainError`.
 
         With a distribution that is not plain TCP, each question would boot a VM beside the one that
-        starts, so only the first look is made, and none for a new cluster.
+        starts, so only this look is made, and none for a new cluster.
         """
-        if self._is_due():
+        if not self._looks and not self._new:
             self._look()
 
     def is_clear(self) -> bool:
@@ -64,7 +64,7 @@ class Beside:
             return True
         if self._started_at is None:
             self._started_at = time.monotonic()
-            if self._member.erlang.reach.plain_tcp and not (self._new and self._looks):
+            if self._member.erlang.reach.plain_tcp:
                 self._look()
         elif self._unclear:
             over = time.monotonic() - self._started_at > CLARITY_TIMEOUT
@@ -76,17 +76,6 @@ class Beside:
         """Look, since the VM waits for others: meanwhile they may run in another cluster."""
         if not self.removed_by:
             self._look()
-
-    def _is_due(self) -> bool:
-        if self._looks:
-            return False
-        if not self._new:
-            return True
-        reach = self._member.erlang.reach
-        if not reach.plain_tcp:
-            return False
-        known = epmd.names("127.0.0.1", peers.SCAN_TIMEOUT, reach.epmd_port)
-        return self._member.node.partition("@")[0] in (known.names or ())
 
     def _look(self) -> None:
         self._looks += 1

@@ -118,6 +118,7 @@ class Real:
         missing = {
             name(other): why_missing(name(me), own, peer(rules, world, other))
             for other in world.nodes[me].disk.members - together
+            if world.nodes[other].vm != "waiting"  # it runs with us, without its tables
         }
         return bool(missing) and loses(name(me), names(together), missing)
 

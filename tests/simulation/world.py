@@ -6,7 +6,8 @@ member decides is not modelled: `brain` asks the real decision.
 
 What is modelled of Mnesia, each held against the real one in `tests/process/test_mnesia_model.py`:
 - a schema has an identity, made with it; a node without a schema makes one of its own;
-- members that run note who goes down; a node that starts waits for all members but those;
+- members that run note who goes down; a node that starts loads its tables from one that has, or
+  when all others went down before it, or when all are there and none has; else it waits;
 - a node that starts contacts the members of its schema; if one of them has another identity, the
   VM dies; if one that runs does not list it, it becomes a member again;
 - joining deletes the data, then copies those of the others; leaving deletes them, and leaves a
@@ -225,7 +226,8 @@ def mnesia_starts(rules: Rules, world: World, me: int) -> World:
             world, me, members=members, downs=NOBODY, data=world.nodes[first].disk.data
         )
         return with_node(world, me, vm="running")
-    if disk.members - {me} - disk.downs <= set(up):
+    others = disk.members - {me}
+    if others <= disk.downs or others <= set(up):
         return with_node(with_disk(world, me, downs=disk.downs - set(up)), me, vm="running")
     return with_node(world, me, vm="waiting")
 
