@@ -2,16 +2,19 @@
 #
 #   docker build -f Dockerfile.builder -t mongooseim-builder .
 #
-# Erlang/OTP comes from the official images; any other base that has it (Debian 12 or newer, or
-# made from it) can be given with --build-arg ERLANG_IMAGE=...
+# Erlang/OTP comes from the official image, of whatever age: it is copied, with the libraries that it
+# uses, to a Debian whose Python we need. Any other image that has `erl` can be given with
+# --build-arg ERLANG_IMAGE=..., any Debian 12 or newer with --build-arg BASE_IMAGE=...
 ARG OTP_VSN=27.3.4
 ARG ERLANG_IMAGE=erlang:${OTP_VSN}
-FROM ${ERLANG_IMAGE}
+ARG BASE_IMAGE=debian:trixie-slim
 
-# Debian 11 and older have an older Python: that is said before a package is missed.
+FROM ${ERLANG_IMAGE} AS erlang
+COPY builder_entrypoint/export-erlang.sh /tmp/
+RUN sh /tmp/export-erlang.sh /exported
+
+FROM ${BASE_IMAGE}
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 \
-    && python3 -c 'import platform, sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this base image has " + platform.python_version() + ": choose another with --build-arg OTP_VSN or ERLANG_IMAGE")' \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         autoconf \
         automake \
@@ -24,8 +27,10 @@ RUN apt-get update \
         libssl-dev \
         libtool \
         openssh-client \
+        patchelf \
         pigz \
         procps \
+        python3 \
         python3-dnspython \
         python3-psutil \
         python3-structlog \
@@ -35,11 +40,13 @@ RUN apt-get update \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
         /var/lib/dpkg/*-old /var/log/apt /var/log/*.log /etc/*- \
+    && python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: BASE_IMAGE must be Debian 12 or newer, whatever ERLANG_IMAGE is")' \
     && python3 -I -c 'import dns, psutil, structlog'
 
 # Sources mounted into the container belong to whoever has them outside.
 RUN git config --system --add safe.directory '*'
 
+COPY --from=erlang /exported /
 COPY member_entrypoint /usr/lib/python3/dist-packages/member_entrypoint
 COPY builder_entrypoint /usr/lib/python3/dist-packages/builder_entrypoint
 COPY builder_entrypoint/builder-init /usr/bin/builder-init
@@ -49,7 +56,8 @@ RUN chmod 755 /build.sh /usr/bin/builder-init \
         /usr/lib/python3/dist-packages/builder_entrypoint \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
         /usr/lib/python3/dist-packages/member_entrypoint \
-        /usr/lib/python3/dist-packages/builder_entrypoint
+        /usr/lib/python3/dist-packages/builder_entrypoint \
+    && python3 -I -m builder_entrypoint.adoption
 
 ENV LANG=C.UTF-8
 VOLUME ["/builds"]

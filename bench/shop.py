@@ -65,12 +65,7 @@ class Shop:
 
 def set_up(runs: int, tarball: Path | None) -> Shop:
     """Build the images from the current sources, with the release in `tarball` or a sample."""
-    builder = images.build(
-        f"{NAMES}/builder",
-        ROOT,
-        f"ERLANG_IMAGE={base_images.ensure(base_images.BUILDER)}",
-        dockerfile="Dockerfile.builder",
-    )
+    builder = images.builder_image(f"{NAMES}/builder")
     say(f"    {builder}")
     release = "the sample server, a stand-in for MongooseIM" if tarball is None else tarball.name
     if tarball is None:

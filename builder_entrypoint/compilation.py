@@ -1,6 +1,7 @@
 """From source to release: configure, make, and write the version file."""
 
 import contextlib
+import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,6 +19,7 @@ from builder_entrypoint.memory import kills
 from builder_entrypoint.packages import PackageCache
 from builder_entrypoint.settings import Settings
 from builder_entrypoint.source import Source
+from builder_entrypoint.versions import CARRIED, carried_libraries, otp_root
 
 RELEASE = Path("_build", "prod", "rel", "mongooseim")
 
@@ -47,6 +49,7 @@ def compile_release(job: Job) -> Path:
             f"compilation failed: make rel ended with status 0, but made no release in {RELEASE}"
         )
     _write_version(job.settings, source, release)
+    _carry_libraries(release)
     if job.settings.use_cache:
         with phase("save the cache"):
             packages.save()
@@ -77,6 +80,13 @@ def _make(job: Job, environment: Mapping[str, str]) -> None:
         else ""
     )
     raise CompilationError(f"compilation failed: {ended.explained()}{why}", ended)
+
+
+def _carry_libraries(release: Path) -> None:
+    """Copy the shared libraries that Erlang/OTP carries: see `builder_entrypoint.adoption`."""
+    root = otp_root()
+    if root is not None and carried_libraries(root):
+        shutil.copytree(root / CARRIED, release / CARRIED, dirs_exist_ok=True)
 
 
 def _write_version(settings: Settings, source: Source, release: Path) -> None:

@@ -21,7 +21,12 @@ from builder_entrypoint.provenance import Facts, bill_of_materials, provenance
 from builder_entrypoint.settings import Settings
 from builder_entrypoint.source import Source
 from builder_entrypoint.tarball import TEMPORARY, Packed
-from builder_entrypoint.versions import applications, mongooseim_version, otp_version
+from builder_entrypoint.versions import (
+    applications,
+    carried_libraries,
+    mongooseim_version,
+    otp_version,
+)
 
 TIME_FORMAT = "%Y-%m-%d_%H%M%S"
 
@@ -166,6 +171,7 @@ def _describe(settings: Settings, built: Built, facts: Facts) -> dict[str, objec
         "mongooseim_version": facts.version,
         "otp_version": facts.otp_version,
         "architecture": settings.architecture,
+        "shared_libraries": carried_libraries(built.release),
         "time": facts.finished.isoformat(timespec="seconds"),
         "tarball": facts.tarball,
         "size": built.packed.size,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import base_images
 import engine
+import images
 import setup
 from console import ROOT, ToolError, ended, indented, run, run_live, say, shown, step, wait_for
 from containers import CTL, PREFIX, Container
@@ -93,10 +94,13 @@ def clean() -> None:
 
 
 def _build_builder_image() -> None:
-    with step("The base image of the builder"):
-        base = base_images.ensure(base_images.BUILDER)
+    with step("The base images of the builder"):
+        bases = [
+            f"--build-arg={name}={base_images.ensure(image)}"
+            for name, image in images.BUILDER_BASES.items()
+        ]
     with step("The builder image"):
-        _build_image(BUILDER_IMAGE, "Dockerfile.builder", f"--build-arg=ERLANG_IMAGE={base}")
+        _build_image(BUILDER_IMAGE, "Dockerfile.builder", *bases)
 
 
 def _build_member_image(tarball: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+import base_images
 from console import ROOT, run
 from docker_cli import docker
 from sources import BRANCH, SAMPLE_SERVER, make_repository
@@ -14,6 +15,8 @@ from sources import BRANCH, SAMPLE_SERVER, make_repository
 if TYPE_CHECKING:
     from pathlib import Path
 
+BUILDER_BASES = {"ERLANG_IMAGE": base_images.BUILDER, "BASE_IMAGE": base_images.MEMBER}
+"""The build arguments of the builder image, and the images that they are to name."""
 IMAGE_TIMEOUT = 900.0
 """Seconds that an image, or the release of the sample server, may take to build."""
 
@@ -30,6 +33,12 @@ def build(tag: str, folder: Path, *build_args: str, dockerfile: str = "Dockerfil
         timeout=IMAGE_TIMEOUT,
     )
     return tag
+
+
+def builder_image(tag: str) -> str:
+    """Build the builder image from the sources as they are; return its name. Raises ToolError."""
+    bases = [f"{name}={base_images.ensure(image)}" for name, image in BUILDER_BASES.items()]
+    return build(tag, ROOT, *bases, dockerfile="Dockerfile.builder")
 
 
 def sample_release(builder_image: str, cache: Path) -> Path:

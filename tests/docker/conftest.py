@@ -56,8 +56,7 @@ def docker_engine() -> None:
 def builder_image(docker_engine: None) -> str:  # noqa: ARG001 - for its effect
     """Build the builder image from the sources as they are; return its name."""
     with one_at_a_time():
-        base = f"ERLANG_IMAGE={base_images.ensure(base_images.BUILDER)}"
-        return images.build(BUILDER_IMAGE, ROOT, base, dockerfile="Dockerfile.builder")
+        return images.builder_image(BUILDER_IMAGE)
 
 
 @pytest.fixture(scope="session")

@@ -167,6 +167,7 @@ def test_checksum_and_description_belong_to_the_tarball(
         "description": "v1",
         "mongooseim_version": "6.2.1",
         "architecture": "amd64",
+        "shared_libraries": [],
         "tarball": tarball.name,
         "size": tarball.stat().st_size,
         "sha256": digest,
