@@ -14,7 +14,7 @@ def rotate(path: Path, descriptor: int) -> bool:
     """Rename the log, opened as `descriptor`, if it is large; return whether that was done.
 
     An older file of the new name is replaced. Builds that still write go on in the renamed file.
-    Only a regular file is renamed. Raises `OSError`.
+    Only a regular file is renamed; one that cannot be renamed goes on growing.
     """
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_size < LARGEST:
@@ -25,6 +25,6 @@ def rotate(path: Path, descriptor: int) -> bool:
         if not os.path.samestat(path.stat(), status):
             return True  # another build has just done it
         path.rename(f"{path}{OLDER}")
-    except BlockingIOError:
-        return False  # another build is just doing it; this one goes on in the older file
+    except OSError:
+        return False  # also if another build is just doing it: then this one writes the older file
     return True

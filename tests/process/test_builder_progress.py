@@ -185,6 +185,16 @@ def test_the_log_has_two_files_at_most(workshop: Workshop, repository: Repositor
     assert older.read_text() == old
 
 
+def test_a_log_that_cannot_be_renamed_goes_on(workshop: Workshop, repository: Repository) -> None:
+    """A log that grows is no reason not to build."""
+    (workshop.builds / "build.log.1").mkdir()
+    old = "x" * (10 * 2**20)
+    (workshop.builds / "build.log").write_text(old)
+    result = workshop.build("p", repository.url, "master")
+    assert result.status == 0, result.output
+    assert workshop.log() == old + result.output
+
+
 def test_a_build_that_still_writes_loses_nothing_of_its_log(
     workshop: Workshop, repository: Repository
 ) -> None:
