@@ -65,6 +65,7 @@ def test_our_own_name_comes_back_or_not(places: Places, zone: Zone, own: bool | 
         (PODS_HOSTS, SERVER, True, True),
         (PODS_HOSTS.replace(" file.", " file (host network)."), SERVER, True, True),
     ],
+    ids=["neither", "Docker", "Kubernetes", "Kubernetes with the host's network"],
 )
 def test_docker_and_kubernetes_are_known_by_their_files(
     places: Places, hosts: str, servers: str, *, kubernetes: bool, knows_all: bool
