@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
+LONGEST_INTERVAL = 60.0  # the same where a node refuses our cookie, and logs each try
 
 
 def look(member: Member, deadline: float) -> None:
@@ -164,7 +165,8 @@ def _wait_until_started(member: Member, beside: "Beside | None") -> None:
     began = time.monotonic()
     timeout = member.settings.start_timeout
     pauses = Pauses(began + timeout)
-    look_again, reason = began + MNESIA_INTERVAL, ""
+    interval = MNESIA_INTERVAL
+    look_again, reason = began + interval, ""
     while member.release.status() != "started":
         now = time.monotonic()
         if pauses.over():
@@ -176,10 +178,11 @@ def _wait_until_started(member: Member, beside: "Beside | None") -> None:
         if now >= look_again and member.erlang.reach.plain_tcp:
             from member_entrypoint.cluster import awaited
 
-            reason = awaited.connect(member)
+            reason, refused = awaited.connect(member)
             if beside is not None and reason:
                 beside.look_again()
-            look_again = time.monotonic() + MNESIA_INTERVAL
+            interval = min(LONGEST_INTERVAL, 2 * interval) if refused else MNESIA_INTERVAL
+            look_again = time.monotonic() + interval
         if pauses.time_to_speak(reason):
             member.log.info(
                 "waiting for MongooseIM to start",

@@ -11,27 +11,29 @@ EXTRA_NODES_TIMEOUT = 3.0  # seconds
 ENDED = frozenset({State.ABSENT, State.STOPPED, State.SILENT})
 
 
-def connect(member: Member) -> str:
+def connect(member: Member) -> tuple[str, bool]:
     """Connect this starting node to those that it waits for and that run; return why it waits.
 
     Mnesia looks for the others once, when it starts; if the network or DNS is not ready then, it
-    waits for ever. Those of another cluster are left alone. What is returned is empty where nothing
-    is known to be waited for. Source: `mnesia:change_config/2`, `extra_db_nodes`.
+    waits for ever. Those of another cluster are left alone. The reason is empty where nothing is
+    known to be waited for; with it comes whether one of them refuses our cookie. Source:
+    `mnesia:change_config/2`, `extra_db_nodes`.
     """
     own = peers.ask_node(member, member.node, SCAN_TIMEOUT)
     if own.state is not State.UP or not own.awaits:
-        return ""
+        return "", False
     found = peers.look_at(member, own.awaits)
     for node, peer in found.items():
         if peer.state is State.UP and peer.identity in {"", own.identity}:
             _connect(member, node)
     gone = [node for node, peer in found.items() if peer.state in ENDED]
     whys = [peer.why for node, peer in found.items() if node not in gone and peer.why]
+    refused = any(peer.state is State.REFUSES for peer in found.values())
     return (
         "Mnesia loads its tables from the node that went down last, which may be "
         f"{' or '.join(sorted(own.awaits))}{': start it' if gone else ''}"
         f"{' (' if whys else ''}{'; '.join(whys)}{')' if whys else ''}"
-    )
+    ), refused
 
 
 def _connect(member: Member, node: str) -> None:

@@ -15,17 +15,20 @@ class Missing(Enum):
     DOWN = "it does not run"
     BUSY = "it is registered, and does not answer: it starts, stops, or is busy"
     ELSEWHERE = "it runs, in another cluster"
+    REFUSES = "it refuses the connection: its cookie is another one, most likely"
     SILENT = "its host does not answer: it is down, or the network in between is cut"
     APART = "it runs, but apart from this node: both have changed data without the other"
 
 
 PARTED = frozenset({Missing.SILENT, Missing.APART})
 """Those that may go on without this node, and that a partition is decided with."""
+SETTLED = frozenset({Missing.DOWN, Missing.ELSEWHERE, Missing.REFUSES})
+"""Those that need not be looked at often; each try with a wrong cookie is a line in their log."""
 WHY = {
     State.UNKNOWN: Missing.SILENT,
     State.SILENT: Missing.SILENT,
     State.BUSY: Missing.BUSY,
-    State.REFUSES: Missing.BUSY,
+    State.REFUSES: Missing.REFUSES,
 }
 
 

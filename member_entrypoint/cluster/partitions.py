@@ -16,6 +16,7 @@ from member_entrypoint.cluster.doubt import Doubt
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.partition_rule import (
     PARTED,
+    SETTLED,
     Hesitation,
     Missing,
     loses,
@@ -96,8 +97,8 @@ class Watcher:
         """Wait for the next check of the members; return False when Mnesia has stopped."""
         deadline = self._doubt.due()
         if self._missing:
-            again = set(self._missing.values()) != {Missing.DOWN}
-            pause = CHECK_INTERVAL if again else CHECK_INTERVAL_ALL_DOWN
+            settled = set(self._missing.values()) <= SETTLED
+            pause = CHECK_INTERVAL_ALL_DOWN if settled else CHECK_INTERVAL
             deadline = min(time.monotonic() + pause, deadline or float("inf"))
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -171,7 +172,7 @@ class Watcher:
         for node, why in missing.items():
             if self._missing.get(node) is why:
                 continue
-            if why is Missing.ELSEWHERE:
+            if why in {Missing.ELSEWHERE, Missing.REFUSES}:
                 log.error(f"{member.node} goes on without {node}", reason=why.value)
             elif why in {Missing.DOWN, Missing.BUSY}:
                 if self._missing.get(node) not in {Missing.DOWN, Missing.BUSY}:

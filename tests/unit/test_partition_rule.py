@@ -42,7 +42,7 @@ NODES = [f"mongooseim@m-{number}" for number in range(1, 8)]
         ("a", "a", {"b": APART, "c": DOWN, "d": DOWN}, False),
         # nor who starts, stops, is busy, or runs in another cluster
         ("b", "b", {"a": BUSY}, False),
-        ("b", "b", {"a": ELSEWHERE, "c": BUSY}, False),
+        ("b", "b", {"a": ELSEWHERE, "c": BUSY, "d": Missing.REFUSES}, False),
     ],
 )
 def test_the_rule(node: str, running: str, missing: dict[str, Missing], expected: bool) -> None:  # noqa: FBT001
@@ -59,7 +59,7 @@ def test_the_rule(node: str, running: str, missing: dict[str, Missing], expected
         (Peer(State.STARTING), DOWN),
         (Peer(State.GOING), DOWN),
         (Peer(State.BUSY), BUSY),
-        (Peer(State.REFUSES), BUSY),
+        (Peer(State.REFUSES), Missing.REFUSES),
         (Peer(State.UNKNOWN), SILENT),
         (Peer(State.SILENT), SILENT),
         (Peer(State.UP, "ours", running=frozenset("ab")), SILENT),
