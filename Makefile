@@ -5,6 +5,9 @@ VENV = .venv/bin
 TESTS ?= tests/unit tests/simulation tests/process tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
 CONTAINERS = $(filter tests/docker%,$(TESTS))
+# A Swarm that begins or ends disturbs the networks of all other containers.
+ALONE = tests/docker/test_swarm.py
+SHARED = $(filter-out $(ALONE),$(CONTAINERS))
 PLAIN = $(filter-out tests/docker%,$(TESTS))
 WORKERS ?= 3
 PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
@@ -36,7 +39,8 @@ setup:
 # Those with containers come last, and by themselves: they take long, and mostly wait.
 test: setup
 	$(if $(PLAIN),$(PYTEST) --dist=loadgroup $(PLAIN))
-	$(if $(CONTAINERS),$(PYTEST) --dist=worksteal $(CONTAINERS))
+	$(if $(SHARED),$(PYTEST) --dist=worksteal --ignore=$(ALONE) $(SHARED))
+	$(if $(filter tests/docker tests/docker/ $(ALONE),$(CONTAINERS)),$(VENV)/pytest $(ALONE))
 
 # MINUTES and SEED reach the program through the environment.
 simulate:
