@@ -26,7 +26,9 @@ def confirm(member: Member, known: Known, deadline: float) -> None:
         facts.write_marker(places, node, record)
         member.log.info(f"Clustered {node} with {node}")
         return
-    others = sorted(_members(member, known, deadline) - {node})
+    if known.target is not None or members is None:
+        members = _members(member, known, deadline)
+    others = sorted(members - {node})
     target = known.target or record.other
     first = target if target in others else next(iter(others), node)
     record = Record(Marker.JOINED, first, identity, frozenset({*others, node}), record.certain)
