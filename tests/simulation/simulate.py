@@ -13,19 +13,17 @@ import random
 import sys
 import time
 from multiprocessing import Pool
-from typing import TYPE_CHECKING
 
 from brain import Real
 from scenarios import EVERYTHING, SCENARIOS, UNSEEN
 from search import at_random, formed, shortened
 from world import Node, Rules, World
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 FIVE = 5
 LENGTH = 250
 """Steps of a random sequence."""
+BATCH = 20
+"""Sequences for each process between two lines of progress."""
 SHARE = 0.5
 """Of the time: for the exhaustive part."""
 NAMES = ("docker", "fixed", "healthy")
@@ -91,28 +89,21 @@ def main() -> int:
             if wrong:
                 sys.stdout.write(f"\n{name}: {text}\n")
                 return 1
-        for length, wrong_words in pool.imap_unordered(run_random, seeds_until(first, end)):
-            steps, sequences = steps + length, sequences + 1
-            if wrong_words:
-                sys.stdout.write(f"\n{wrong_words}\n")
-                return 1
-            if sequences % 50 == 0:
-                left = max(0.0, end - time.monotonic())
-                say(f"{sequences} random sequences of five, {steps} steps, {left:.0f} s left")
+        while time.monotonic() < end:
+            seeds = range(first + sequences, first + sequences + BATCH * workers)
+            for length, wrong_words in pool.imap_unordered(run_random, seeds):
+                steps, sequences = steps + length, sequences + 1
+                if wrong_words:
+                    sys.stdout.write(f"\n{wrong_words}\n")
+                    return 1
+            left = max(0.0, end - time.monotonic())
+            say(f"{sequences} random sequences of five, {steps} steps, {left:.0f} s left")
     took = time.monotonic() - began
     sys.stdout.write(
         f"\nnothing is wrong: {states} states of two and three nodes, {sequences} random sequences "
         f"of five ({steps} steps) from seed {first} on, in {took:.0f} s\n"
     )
     return 0
-
-
-def seeds_until(first: int, end: float) -> Iterator[int]:
-    """Yield one seed after the other as long as there is time."""
-    seed = first
-    while time.monotonic() < end:
-        yield seed
-        seed += 1
 
 
 if __name__ == "__main__":
