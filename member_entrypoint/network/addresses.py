@@ -11,7 +11,7 @@ def is_address(name: str) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, name)
-        except OSError:
+        except (OSError, ValueError):  # a zero byte is a ValueError
             continue
         return True
     return False

@@ -3,9 +3,12 @@
 dnspython is imported when the first query is made: a starting VM wants the CPU that this takes.
 """
 
+import io
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+
+from member_entrypoint.network import resolv_conf
 
 SHORTEST_QUERY = 0.1  # seconds that a query gets even when the deadline has passed
 
@@ -46,7 +49,7 @@ class Queries:
 
         left = max(SHORTEST_QUERY, self._deadline - self._now())
         try:
-            resolver = dns.resolver.Resolver(self._resolv_conf)
+            resolver = dns.resolver.Resolver(io.StringIO(resolv_conf.read(self._resolv_conf).text))
             answer = resolver.resolve(
                 name, kind, lifetime=left, search=True, raise_on_no_answer=False
             )
