@@ -102,6 +102,15 @@ class Settings(NamedTuple):
     root: str
     """Folder that stands for `/`; another one in tests only."""
 
+    @property
+    def vm_flags(self) -> dict[str, str]:
+        """The variables that OTP reads flags of the VM from, in its order."""
+        return {
+            "ERL_AFLAGS": self.erl_aflags,
+            "ERL_FLAGS": self.erl_flags,
+            "ERL_ZFLAGS": self.erl_zflags,
+        }
+
 
 class Variable(NamedTuple):
     """One environment variable: its name, its default as text, and how to read its value.

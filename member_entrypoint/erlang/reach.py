@@ -30,13 +30,8 @@ class Reach(NamedTuple):
 
 def flags_of(release: Release, settings: Settings) -> flags.Flags:
     """Return the flags of the VM of `release`, as rendered and as the environment has them."""
-    environment = {
-        "ERL_AFLAGS": settings.erl_aflags,
-        "ERL_FLAGS": settings.erl_flags,
-        "ERL_ZFLAGS": settings.erl_zflags,
-    }
     names = ("vm.args", "vm.dist.args")
-    return flags.read(release.etc, names, environment, current=release.server)
+    return flags.read(release.etc, names, settings.vm_flags, current=release.server)
 
 
 def reach(given: flags.Flags, settings: Settings) -> Reach:

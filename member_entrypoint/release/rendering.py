@@ -20,7 +20,7 @@ from member_entrypoint.release.active import Release
 from member_entrypoint.release.app_config import app_config
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
 from member_entrypoint.release.sources import unusable_error
-from member_entrypoint.release.vm_args import vm_args
+from member_entrypoint.release.vm_args import check_environment, vm_args
 from member_entrypoint.settings import Settings
 
 WRITTEN = ".written"  # the record of what we wrote, beside the server's `etc`
@@ -40,6 +40,7 @@ def render(release: Release, places: Places, settings: Settings, node: str) -> R
     The same input gives the same files, however often. Raises `ConfigurationError` naming file and
     reason where one cannot be read.
     """
+    check_environment(settings.vm_flags)
     found = sources.find(release, places)
     files = {}
     for name, source in sorted(found.files.items()):

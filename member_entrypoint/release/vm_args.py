@@ -1,6 +1,7 @@
 """vm.args with the container's node name and cookie, all else kept as it was."""
 
 import re
+from collections.abc import Mapping
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.release.flags import Flag, flags, words
@@ -34,6 +35,29 @@ def vm_args(text: str, node_type: str, node: str, cookie: str | None) -> str:
     result = f"{head}{ours}{text[extra:].rstrip()}".rstrip("\n") + "\n"
     _check(result, [(f"-{node_type}", (node,)), ("-setcookie", (cookie,))])
     return result
+
+
+def check_environment(variables: Mapping[str, str]) -> None:
+    """Refuse flags in the environment that would be a second name, cookie or Mnesia folder.
+
+    `variables` are those that OTP reads flags from. Of two cookies OTP takes neither, and of two
+    names none is certain. Raises `ConfigurationError` that names the variable to use instead.
+    """
+    instead = {
+        "-name": "NODE_TYPE=name, NODE_NAME or NODE_HOST",
+        "-sname": "NODE_NAME or NODE_HOST",
+        "-setcookie": "CLUSTER_COOKIE or CLUSTER_COOKIE_FILE",
+        "-mnesia": "the volume /var/lib/mongooseim for its dir",
+    }
+    errors = [
+        f"{variable} has the flag {flag.name}, which the container sets itself: remove it, and use "
+        f"{instead[flag.name]}"
+        for variable, value in variables.items()
+        for flag in flags(words(value, comments=False))
+        if flag.name in OURS or (flag.name == "-mnesia" and "dir" in flag.texts[::2])
+    ]
+    if errors:
+        raise ConfigurationError("\n".join(errors))
 
 
 def _cookie(given: list[Flag]) -> str:

@@ -10,7 +10,7 @@ from member_entrypoint import settings
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.release import vm_args as vm_args_module
 from member_entrypoint.release.flags import flags, words
-from member_entrypoint.release.vm_args import vm_args
+from member_entrypoint.release.vm_args import check_environment, vm_args
 
 NODE = "mongooseim@m-1"
 HELM = """\
@@ -122,3 +122,29 @@ def test_whatever_vm_args_says_ours_is_what_the_scripts_find(text: str) -> None:
         ("-setcookie", "ours"),
     ]
     assert vm_args(rendered, "sname", NODE, "ours") == rendered
+
+
+@pytest.mark.parametrize(
+    ("value", "flag", "instead"),
+    [
+        ("-setcookie x", "-setcookie", "CLUSTER_COOKIE or CLUSTER_COOKIE_FILE"),
+        ('+K true -kernel a b "-sname" x', "-sname", "NODE_NAME or NODE_HOST"),
+        ("-name x@y.z", "-name", "NODE_TYPE=name, NODE_NAME or NODE_HOST"),
+        ("-mnesia debug verbose dir '\"/x\"'", "-mnesia", "the volume /var/lib/mongooseim"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["ERL_AFLAGS", "ERL_FLAGS", "ERL_ZFLAGS"])
+def test_what_is_the_containers_is_refused_in_the_environment(
+    variable: str, value: str, flag: str, instead: str
+) -> None:
+    """Of two cookies OTP takes neither: members refused each other, and nobody said why."""
+    with pytest.raises(ConfigurationError, match=rf"{variable} has the flag {flag}, .* {instead}"):
+        check_environment({variable: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["", "+K true", "-mnesia dump_log_write_threshold 5", "-extra -setcookie x", "-x dir"]
+)
+def test_other_flags_in_the_environment_count(value: str) -> None:
+    """As OTP takes them."""
+    check_environment({"ERL_FLAGS": value})
