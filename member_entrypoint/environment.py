@@ -8,7 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 ROOT = "ENTRYPOINT_ROOT"
 COOKIE_FILE = "CLUSTER_COOKIE_FILE"
@@ -33,6 +33,12 @@ def variables() -> dict[str, str]:
             )
         found.setdefault(name, value)
     return found
+
+
+def changed(by: "Mapping[str, str]") -> dict[str, str]:
+    """Return what a child inherits, with these variables set; an empty one is taken away."""
+    found = {**os.environ, **by}
+    return {name: value for name, value in found.items() if value or name not in by}
 
 
 def _entries() -> list[bytes]:

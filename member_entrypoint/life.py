@@ -10,6 +10,7 @@ from member_entrypoint.cluster import facts, member
 from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.facts import has_schema, other_nodes_on_disk
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang import reach
 from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
@@ -199,6 +200,8 @@ def prepare(
         users.check_data_writable(places, this.node)
     given_etc.show(this.release, places, rendered.files)
     warnings += rendering.write(this.release, places, rendered)
+    if this.role.target or this.role.primary:
+        reach.refuse_unreachable(this.release, this.settings, this.node)
     for warning in warnings:
         this.log.warning(warning)
     return this, rendered

@@ -6,7 +6,9 @@ For helper processes: in PID 1 only the supervisor starts programs and waits for
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from member_entrypoint import environment
 
 LONGEST_OUTPUT = 400  # characters of the output that an error shows
 AFTER_KILL = 1.0  # seconds for the output of a killed program to end
@@ -30,8 +32,10 @@ class ProgramError(Exception):
         self.output = output
 
 
-def run(command: Sequence[str], timeout: float) -> str:
+def run(command: Sequence[str], timeout: float, variables: Mapping[str, str] | None = None) -> str:
     """Run a program, without standard input, and return what it printed on both its outputs.
+
+    `variables` are set in its environment beside ours; an empty one is taken away.
 
     Raises `ProgramError` if it cannot be started, if its status is not 0, or if it has not ended
     after `timeout` seconds: it is killed then, with its whole process group.
@@ -44,6 +48,7 @@ def run(command: Sequence[str], timeout: float) -> str:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            env=environment.changed(variables) if variables else None,
             start_new_session=True,
         )
     except OSError as error:

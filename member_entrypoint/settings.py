@@ -19,6 +19,7 @@ from member_entrypoint.values import (
     parse_boolean,
     parse_cookie,
     parse_host,
+    parse_ips,
     parse_node,
     parse_node_name,
     parse_ordinal,
@@ -91,8 +92,10 @@ class Settings(NamedTuple):
     """`toml` or `cfg`, for the release's scripts; None: they choose."""
     ejabberd_config_path: str | None
     """Configuration file of the server, for the release's scripts; None: they choose."""
-    erl_epmd_port: int
-    """Port of epmd, on all hosts."""
+    erl_epmd_port: int | None
+    """Port of epmd, on all hosts; None: that of the VM's flags, else 4369."""
+    erl_epmd_address: tuple[str, ...]
+    """The IP addresses that this host's epmd listens at, beside the loopback; empty: all."""
     erl_aflags: str
     """Flags for each VM before all others; empty: none."""
     erl_flags: str
@@ -155,7 +158,8 @@ VARIABLES: tuple[Variable, ...] = (
     # The release's own: its scripts and the VM check them.
     Variable("MONGOOSEIM_CONFIG_FORMAT", None, str),
     Variable("EJABBERD_CONFIG_PATH", None, str),
-    Variable("ERL_EPMD_PORT", "4369", parse_port),
+    Variable("ERL_EPMD_PORT", None, parse_port),
+    Variable("ERL_EPMD_ADDRESS", "", parse_ips),
     Variable("ERL_AFLAGS", "", str),
     Variable("ERL_FLAGS", "", str),
     Variable("ERL_ZFLAGS", "", str),

@@ -175,7 +175,7 @@ def _wait_until_started(member: Member, beside: "Beside | None") -> None:
                 f"{member.release.status() or 'not known'!r}; "
                 f"{reason or 'what it waits for stands in the lines above and in its log'}"
             )
-        if now >= look_again and member.erlang.reach.plain_tcp:
+        if now >= look_again and member.erlang.reach.direct:
             from member_entrypoint.cluster import awaited
 
             reason, refused = awaited.connect(member)

@@ -150,6 +150,14 @@ def parse_address(text: str) -> Address:
     return Address(host, parse_port(port))
 
 
+def parse_ips(text: str) -> tuple[str, ...]:
+    """Return IP addresses that are separated by commas."""
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if any(not is_host(part) or not re.search(r":|\.\d+\Z", part) for part in parts):
+        raise WrongValueError("IP addresses, separated by commas")
+    return parts
+
+
 def parse_path(text: str) -> str:
     """Return an absolute path."""
     if not text.startswith("/") or any(ord(char) < ord(" ") for char in text):

@@ -21,7 +21,7 @@ CLARITY_TIMEOUT = 10.0
 
 def explain(member: Member, known: Known) -> None:
     """Raise the error that says why Mnesia ended a VM, if another cluster is the reason."""
-    if not has_data(known) or not member.erlang.reach.plain_tcp:
+    if not has_data(known) or not member.erlang.reach.direct:
         return
     look = Beside(member, known)
     look.look_again()
@@ -64,7 +64,7 @@ class Beside:
             return True
         if self._started_at is None:
             self._started_at = time.monotonic()
-            if self._member.erlang.reach.plain_tcp:
+            if self._member.erlang.reach.direct:
                 self._look()
         elif self._unclear:
             over = time.monotonic() - self._started_at > CLARITY_TIMEOUT
@@ -81,7 +81,7 @@ class Beside:
         self._looks += 1
         member = self._member
         known = self._known
-        if not member.erlang.reach.plain_tcp:
+        if not member.erlang.reach.direct:
             first = {known.target, known.record.other} - {None, known.node}
             nodes = {node for node in first if node and "@" in node}
             known = known._replace(peers=peers.look_at(member, nodes))

@@ -24,7 +24,8 @@ from member_entrypoint.cluster.partition_rule import (
     why_missing,
 )
 from member_entrypoint.erlang import distribution
-from member_entrypoint.erlang.distribution import DOWN, Connection
+from member_entrypoint.erlang.distribution import Connection
+from member_entrypoint.erlang.messages import DOWN
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import PartitionError
 from member_entrypoint.network.own_addresses import OwnAddresses
@@ -46,7 +47,7 @@ def watch(member: Member, restarts: int) -> None:
     Raises `PartitionError` when this node should restart because of
     PARTITION_POLICY=restart-minority; `restarts` is how often it has done so already.
     """
-    if not member.erlang.reach.plain_tcp:
+    if not member.erlang.reach.direct:
         member.log.info("partitions are not watched: the distribution is not plain TCP")
         doubt = Doubt(member)
         while (due := doubt.due()) is not None:

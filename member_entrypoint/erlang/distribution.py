@@ -1,7 +1,8 @@
 """Talking to a node in Erlang's own distribution protocol, without booting a VM for it.
 
 A connection here is a hidden node, as the C nodes of `erl_interface` are: the cluster does not
-mesh with it. Plain TCP only; what uses TLS, or another carrier, is asked through `erlang.rpc`.
+mesh with it. Over plain TCP, or over TLS (`erlang.tls`); what uses another carrier is asked through
+`erlang.rpc`.
 
 Source: "Distribution Protocol" in the ERTS manual. Both handshakes are spoken, that of OTP 23 and
 newer and the older one.
@@ -13,56 +14,44 @@ import socket
 import struct
 import time
 from collections import deque
-from hashlib import md5
 from itertools import cycle
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from member_entrypoint.erlang import epmd
 from member_entrypoint.erlang.etf import (
-    LONGEST_ATOM,
     NEW_PID,
     NEW_REFERENCE,
     OLD_PID,
     OLD_REFERENCE,
     VERSION,
     Identifier,
-    Reader,
     encode,
+)
+from member_entrypoint.erlang.messages import (
+    MONITOR_P,
+    OLD_FLAGS,
+    OUR_FLAGS,
+    PASS_THROUGH,
+    REG_SEND,
+    delivered,
+    digest,
+    printable,
+    read_challenge,
 )
 from member_entrypoint.terms import Atom, TermError
 
 HIGHEST, LOWEST = 6, 5
-FLAGS = {
-    "EXTENDED_REFERENCES": 0x4,
-    "DIST_MONITOR": 0x8,
-    "FUN_TAGS": 0x10,
-    "DIST_MONITOR_NAME": 0x20,
-    "NEW_FUN_TAGS": 0x80,
-    "EXTENDED_PIDS_PORTS": 0x100,
-    "EXPORT_PTR_TAG": 0x200,
-    "BIT_BINARIES": 0x400,
-    "NEW_FLOATS": 0x800,
-    "UTF8_ATOMS": 0x10000,
-    "MAP_TAG": 0x20000,
-    "BIG_CREATION": 0x40000,
-    "HANDSHAKE_23": 0x1000000,
-    "UNLINK_ID": 0x2000000,
-    "V4_NC": 0x400000000,
-}
-OUR_FLAGS = sum(FLAGS.values())
-OLD_FLAGS = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
-SEND, REG_SEND = 2, 6
-MONITOR_P, MONITOR_P_EXIT = 19, 21
-MONITOR_P_EXIT_LENGTH = 5
-DOWN = Atom("DOWN")
 # A node keeps each name that it was ever connected with, an atom, for as long as it lives: those
 # of a process that connects again and again are few.
 _TOKEN = secrets.token_hex(3)
 _NUMBERS = cycle(range(10, 74))  # of two digits each: all names are of one length
-PASS_THROUGH = b"p"
 TICK = b"\0\0\0\0"
 CHUNK = 65536
 LONGEST_PACKET = 1 << 24
+WAITS_EMPTY = b"mongooseim_entrypoint_waits_empty"
+"""The status in a handshake with a member that waits, without a VM; a node takes it for a no."""
+TLS_ALERT = b"\x15\x03"
+"""How the answer of a TLS server begins to whom does not speak TLS."""
 MOST_WAITING = 1000
 """How many messages are kept that nobody has asked for."""
 
@@ -76,11 +65,38 @@ class NoAnswerError(DistributionError):
 
 
 class OtherNodeError(NoAnswerError):
-    """Another node answers at this address; the text says which."""
+    """Another node answers at this address; `node` is its name, fit for a line of the log."""
+
+    def __init__(self, node: str, other: str) -> None:
+        """Take the node that was meant, and the one that answers."""
+        super().__init__(f"what answers there is not {node} but {other}")
+        self.node = other
+
+
+class NotListeningError(DistributionError):
+    """Nothing listens at the port of the node."""
+
+
+class NotTlsError(DistributionError):
+    """What answers there does not speak TLS."""
+
+
+class WaitsEmptyError(DistributionError):
+    """No node is there, but a member that waits for its turn with an empty disk."""
 
 
 class RefusedError(DistributionError):
     """The node is there, and refuses us: another cookie, most likely."""
+
+
+class Secured(Protocol):
+    """What makes a connection secure: `erlang.tls`, where nodes speak TLS."""
+
+    def wrap(self, plain: socket.socket, node: str, timeout: float | None) -> socket.socket:
+        """Return the connection, secured, within `timeout` seconds; raises OSError."""
+
+    def explained(self, error: OSError, node: str) -> DistributionError | None:
+        """Return what an error says of that, None if nothing."""
 
 
 class Connection:
@@ -91,37 +107,59 @@ class Connection:
         address: str,
         node: str,
         own_host: str,
-        cookie: str,
+        cookie: str | None,
         timeout: float,
         *,
         epmd_port: int = epmd.PORT,
+        node_port: int = 0,
+        tls: "Secured | None" = None,
     ) -> None:
         """Connect to `node` at `address` within `timeout` seconds.
 
-        Raises `NotRegisteredError`, `RefusedError` where the cookie is another one,
-        `OtherNodeError`, `NoAnswerError` where the time is over, else `DistributionError`.
+        The node listens on `node_port`; with 0 the epmd there is asked, on `epmd_port`. Without a
+        `cookie` it is only seen who answers: nothing can be asked then.
+
+        Raises `NotRegisteredError`, `NotListeningError`, `RefusedError` where the cookie is another
+        one, or a certificate is not accepted, `OtherNodeError`, `WaitsEmptyError`, `NoAnswerError`
+        where the time is over, else `DistributionError`.
         """
         self._deadline = time.monotonic() + timeout
         self._name = f"entrypoint-{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}@{own_host}"
         self._calls = 0
         self._waiting: deque[Any] = deque()
         self._received = bytearray()
-        port, version = epmd.node_port(address, node.partition("@")[0], timeout, epmd_port)
+        # TLS has frames of the handshake begin as packets do. Source: inet_tls_dist in OTP.
+        self._length = "!H" if tls is None else "!I"
+        port, version = node_port, HIGHEST
+        if not port:
+            port, version = epmd.node_port(address, node.partition("@")[0], timeout, epmd_port)
         self._new = version >= HIGHEST
         try:
-            self._socket = socket.create_connection((address, port), self._left())
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                self._creation = self._shake_hands(node, cookie)
-            except BaseException:
-                self.close()
-                raise
+            self._connect(address, port, node, cookie, tls)
         except TimeoutError:
             raise NoAnswerError(f"{node}: no answer within {timeout:g} s") from None
+        except ConnectionRefusedError:
+            text = f"nothing listens on {address} port {port}, where {node} would"
+            raise NotListeningError(text) from None
         except OSError as error:
+            if tls is not None and (told := tls.explained(error, node)):
+                raise told from None
             raise DistributionError(f"{node}: {error.strerror or error}") from None
         except (struct.error, UnicodeError) as error:
             raise DistributionError(f"{node}: does not speak the protocol ({error})") from None
+
+    def _connect(
+        self, address: str, port: int, node: str, cookie: str | None, tls: Secured | None
+    ) -> None:
+        self._socket = socket.create_connection((address, port), self._left())
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if tls is not None:
+                self._socket = tls.wrap(self._socket, node, self._left())
+            self._creation = self._shake_hands(node, cookie)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         """Return this connection."""
@@ -219,9 +257,11 @@ class Connection:
             raise DistributionError(f"cannot be sent to: {error.strerror or error}") from None
 
     def _transmit(self, data: bytes) -> None:
-        self._socket.settimeout(self._left())
         try:
-            self._socket.sendall(data)
+            # `sendall` of TLS has its time for each part.
+            while data:
+                self._socket.settimeout(self._left())
+                data = data[self._socket.send(data) :]
         except OSError:
             # A part may have been sent: nothing can follow it.
             self.close()
@@ -258,12 +298,18 @@ class Connection:
         return self._take(4 + length)[4:]
 
     def _frame(self) -> bytes:
-        return self._take(struct.unpack("!H", self._take(2))[0])
+        length = self._take(struct.calcsize(self._length))
+        if length == TLS_ALERT:
+            raise DistributionError("the node speaks TLS, and -proto_dist of this one does not")
+        (size,) = struct.unpack(self._length, length)
+        if size > LONGEST_PACKET:
+            raise DistributionError(f"the node sends {size} bytes at once")
+        return self._take(size)
 
     def _send_frame(self, data: bytes) -> None:
-        self._transmit(struct.pack("!H", len(data)) + data)
+        self._transmit(struct.pack(self._length, len(data)) + data)
 
-    def _shake_hands(self, node: str, cookie: str) -> int:
+    def _shake_hands(self, node: str, cookie: str | None) -> int:
         """Prove to each other that we know the cookie; return our creation."""
         name = self._name.encode()
         creation = secrets.randbelow(2**32 - 4) + 4
@@ -274,12 +320,16 @@ class Connection:
         status = self._frame()
         if status[:1] != b"s":
             raise DistributionError(f"{node}: does not speak the protocol")
+        if status[1:] == WAITS_EMPTY:
+            raise WaitsEmptyError(f"{node} waits itself, with an empty disk")
         if status not in {b"sok", b"sok_simultaneous"}:
-            word = _printable(status[1:].decode(errors="replace"))
+            word = printable(status[1:].decode(errors="replace"))
             raise RefusedError(f"the node refuses us: {word}")
         challenge, answering = read_challenge(self._frame(), new=self._new)
         if answering != node:
-            raise OtherNodeError(f"what answers there is not {node} but {_printable(answering)}")
+            raise OtherNodeError(node, printable(answering))
+        if cookie is None:
+            return creation
         ours = secrets.randbits(32)
         self._send_frame(b"r" + struct.pack("!I", ours) + digest(cookie, challenge))
         try:
@@ -289,47 +339,3 @@ class Connection:
         if answer != b"a" + digest(cookie, ours):
             raise RefusedError("the node does not know our cookie")
         return creation
-
-
-def _printable(text: str) -> str:
-    """Return what a node says of itself, fit for a line of the log."""
-    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_ATOM])
-
-
-def read_challenge(frame: bytes, *, new: bool) -> tuple[int, str]:
-    """Return the challenge in a frame of the handshake, and the name of the node that sent it.
-
-    Raises struct.error or UnicodeError for a frame that is none.
-    """
-    layout = "!cQIIH" if new else "!cHII"
-    fields = struct.unpack_from(layout, frame)
-    if fields[0] != (b"N" if new else b"n"):
-        raise struct.error("not a challenge")
-    name = frame[struct.calcsize(layout) :]
-    return fields[2 if new else 3], name[: fields[4] if new else None].decode()
-
-
-def digest(cookie: str, challenge: int) -> bytes:
-    """Return what proves to the sender of `challenge` that we know `cookie`."""
-    return md5(f"{cookie}{challenge}".encode(), usedforsecurity=False).digest()
-
-
-def delivered(packet: bytes) -> list[Any]:
-    """Return the message that a packet of a node delivers to us: one, or none.
-
-    The end of a process that is monitored comes as `(DOWN, Reason)`. Raises `TermError` for a
-    packet that is malformed.
-    """
-    if packet[:1] != PASS_THROUGH:
-        raise TermError("a packet of another kind than was agreed on")
-    reader = Reader(packet[1:])
-    control = reader.term()
-    if not isinstance(control, tuple) or not control or type(control[0]) is not int:
-        raise TermError("a control message that is none")
-    if control[0] in {SEND, REG_SEND}:
-        return [reader.term()]
-    if control[0] != MONITOR_P_EXIT:
-        return []
-    if len(control) != MONITOR_P_EXIT_LENGTH:
-        raise TermError("a control message that is none")
-    return [(DOWN, control[4])]

@@ -2,12 +2,14 @@
 
 import os
 import re
+import time
 from typing import Any
 
 from member_entrypoint import programs, terms
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.epmd import NotRegisteredError
-from member_entrypoint.erlang.reach import flags_of, reach
+from member_entrypoint.erlang.reach import FIXED_PORT, app_config_of, flags_of, reach
+from member_entrypoint.erlang.way import Way
 from member_entrypoint.network import names
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release
@@ -15,7 +17,9 @@ from member_entrypoint.settings import Settings
 from member_entrypoint.terms import Atom, TermError
 
 Call = tuple[str, str, list[Any]]
-LOOPBACK = ("127.0.0.1", "::1")
+ONCE = ("proto_dist", "epmd_module", "start_epmd", "erl_epmd_port", "ssl_dist_optfile")
+EACH = ("ssl_dist_opt", "kernel", "pa", "pz", "epmd_port")
+"""Flags that a VM that asks needs, too: those of which the last counts, all of the others."""
 
 # The question comes as plain arguments, that is, as data; the cookie comes from vm.args and not
 # from the command line, where everybody could read it.
@@ -47,6 +51,10 @@ halt(0).
 COPIES = ("ram_copies", "disc_copies", "disc_only_copies")
 
 
+NO_FLAGS = dict.fromkeys(("ERL_AFLAGS", "ERL_FLAGS", "ERL_ZFLAGS"), "")
+"""What a VM that asks gets of them it gets as words of its command line."""
+
+
 class RpcError(Exception):
     """A question to a node that got no answer; the text says why."""
 
@@ -69,9 +77,9 @@ class Erlang:
         self._own_node = own_node
         self._own_host = own_node.partition("@")[2]
         self._vm_args = os.path.join(release.etc, "vm.args")
-        self._dist_args = os.path.join(release.etc, "vm.dist.args")
         self._flags = flags_of(release, settings)
-        self.reach = reach(self._flags, settings)
+        self.reach = reach(self._flags, settings, app_config_of(release))
+        self.way = Way(self.reach, self._flags, release.server, self._own_host)
 
     def rpc(
         self, node: str, module: str, function: str, arguments: list[Any], timeout: float = 10.0
@@ -79,10 +87,10 @@ class Erlang:
         """Return what `module:function(arguments)` gives on `node`.
 
         Terms are those of `terms` (strings come back as lists of integers). `timeout` is in seconds
-        and holds for the connection, and again for the answer. Where the distribution is plain TCP
-        the node is asked directly, in milliseconds; else, or where its protocol is not understood,
-        by a short-lived VM of the release (0.3 s of CPU) with its `vm.dist.args`, so that TLS works
-        too. Raises `NodeDownError` or `RpcError`.
+        and holds for the connection, and again for the answer. Where the distribution is TCP, plain
+        or with TLS, the node is asked directly, in milliseconds; else, or where its protocol is not
+        understood, by a short-lived VM of the release (0.3 s of CPU) with the flags of the other.
+        Raises `NodeDownError` or `RpcError`.
         """
         (value,) = self.ask(node, [(module, function, arguments)], timeout)
         if isinstance(value, tuple) and value[:1] == (Atom("badrpc"),):
@@ -94,7 +102,7 @@ class Erlang:
 
         What a call gives may be `{badrpc, Reason}`.
         """
-        values = self._ask_directly(node, calls, timeout) if self.reach.plain_tcp else None
+        values = self._ask_directly(node, calls, timeout) if self.reach.direct else None
         if values is None:
             values = self._ask_by_vm(node, calls, timeout)
         if (Atom("badrpc"), Atom("nodedown")) in values:
@@ -104,38 +112,46 @@ class Erlang:
         return values
 
     def connect(self, node: str, timeout: float) -> distribution.Connection:
-        """Return a connection to a node that is reached over plain TCP.
+        """Return a connection to a node that is reached directly, within `timeout` seconds in all.
 
         Raises `NodeDownError` or `distribution.DistributionError`.
         """
+        deadline = time.monotonic() + timeout
         host = node.partition("@")[2]
-        cookie = self._flags.get("setcookie", "")
         answer = names.look_up(host, self._places, timeout)
-        addresses = answer.addresses
+        addresses = self.reach.usable(answer.addresses)
         if node == self._own_node:
             # The address of this machine may go away, as when it is taken out of its network.
-            addresses = (*LOOPBACK, *addresses)
-        reason = f"no address for {host}: {answer.reason}"
-        failure = None
-        for address in addresses:
+            addresses = tuple(dict.fromkeys((*self.reach.own, *addresses)))
+        reason = f"no address for {host}: {answer.reason or self.reach.why_unusable(host)}"
+        failure: distribution.DistributionError | None = None
+        for number, address in enumerate(addresses):
+            # They share the time that is left: a silent one must not use up that of the others.
+            left = (deadline - time.monotonic()) / (len(addresses) - number)
+            if left <= 0:
+                break
             try:
-                return distribution.Connection(
-                    address,
-                    node,
-                    self._own_host,
-                    cookie,
-                    timeout,
-                    epmd_port=self.reach.epmd_port,
-                )
+                return self.way.open(address, node, self._flags.get("setcookie"), left)
             except NotRegisteredError as error:
                 reason = str(error)
+            except distribution.WaitsEmptyError as error:
+                raise NodeDownError(str(error)) from None
             except distribution.RefusedError as error:
                 raise RefusesError(f"{node} refuses us: {error}") from None
+            except distribution.NotListeningError as error:
+                reason = str(error)
+                # An epmd that knows the node contradicts that: a VM may see more.
+                failure = None if self.reach.node_port else error
             except distribution.DistributionError as error:
                 failure = error
         if failure is not None:
             raise failure
         raise NodeDownError(f"{node} is down: {reason}")
+
+    def is_up(self, timeout: float) -> bool:
+        """Tell whether others can find the VM of this node by now; within `timeout` seconds."""
+        found = self.way.find(self.reach.own[0], self._own_node, timeout)
+        return self.reach.direct and found.there
 
     def _ask_directly(self, node: str, calls: list[Call], timeout: float) -> list[Any] | None:
         """Return the answers, or None where another way of asking may give them."""
@@ -153,11 +169,18 @@ class Erlang:
             *("-hidden", "-connect_all", "false", "-setcookie", "none"),
             *(name_flag, f"entrypoint-{os.getpid()}@{self._own_host}"),
         ]
-        for name in ("proto_dist", "epmd_module", "start_epmd"):
+        # Not as files: a flag that OTP finds twice it ignores. It must not want the node's port.
+        options += ["-dist_listen", "false"]
+        for name in ONCE:
             if name in self._flags:
                 options += [f"-{name}", self._flags.get(name)]
-        if os.path.exists(self._dist_args):
-            options += ["-args_file", self._dist_args]
+        for name in EACH:
+            for values in self._flags.all(name):
+                options += [f"-{name}", *values]
+        if self.reach.node_port and "erl_epmd_port" not in self._flags:
+            options += ["-kernel", FIXED_PORT, str(self.reach.node_port)]
+        if self.reach.epmd_module and "epmd_module" not in self._flags:
+            options += ["-epmd_module", self.reach.epmd_module]
         milliseconds = str(max(1, int(timeout * 1000)))
         wanted = [(Atom(module), Atom(function), given) for module, function, given in calls]
         data = [node, terms.write(wanted), self._vm_args, milliseconds]
@@ -200,7 +223,7 @@ def _evaluate(
         *data,
     ]
     try:
-        output = programs.run(command, timeout)
+        output = programs.run(command, timeout, NO_FLAGS)
     except programs.ProgramError as error:
         raise RpcError(f"the VM that asks failed: {error}") from None
     answer = re.search(r"^answer (.*)$", output, re.MULTILINE)

@@ -104,23 +104,25 @@ def _letter(noted: list[str] | None) -> str:
     return fields[0] if fields and fields[19] == when else ""
 
 
-def whats_wrong_with_node(node: str, carrier: str, epmd_port: str) -> str:
+def whats_wrong_with_node(
+    node: str, spoken: str, epmd_port: str, node_port: str = "0", interface: str = "-"
+) -> str:
     """Return what is wrong with a node that serves, in words; empty if nothing is known to be.
 
-    The epmd of this host must know it, and where the distribution is plain TCP the node must not
-    hang. `carrier` is what `Reach.carrier` says.
+    The epmd of this host must know it, and it must not hang. The words are those of
+    `Reach.for_probes`: with an `epmd_port` of 0 there is no epmd to ask.
     """
-    if carrier == "none":
-        return ""
-    try:
-        port = _node_port(node, int(epmd_port))
-    except TimeoutError:
-        return f"the epmd of this host does not answer within {EPMD_TIMEOUT:g} s"
-    except OSError as error:
-        return f"no epmd on this host ({error.strerror or error})"
-    if not port:
-        return f"the epmd of this host does not know {node}"
-    if carrier == "tcp" and _hangs(port):
+    port = int(node_port)
+    if epmd_port != "0":
+        try:
+            port = _node_port(node, int(epmd_port))
+        except TimeoutError:
+            return f"the epmd of this host does not answer within {EPMD_TIMEOUT:g} s"
+        except OSError as error:
+            return f"no epmd on this host ({error.strerror or error})"
+        if not port:
+            return f"the epmd of this host does not know {node}"
+    if port and spoken != "other" and _hangs(port, interface):
         return f"the Erlang VM hangs: it closed no connection within {NODE_TIMEOUT:g} s"
     return ""
 
@@ -129,21 +131,23 @@ def _node_port(node: str, epmd_port: int) -> int:
     """Return the port that the epmd of this host has for a node, 0 if none; raises OSError."""
     name = node.partition("@")[0].encode()
     request = struct.pack("!Hc", len(name) + 1, PORT_PLEASE2_REQ) + name
-    answer = _exchange(epmd_port, request, EPMD_TIMEOUT)
+    answer = _exchange(LOOPBACK, epmd_port, request, EPMD_TIMEOUT)
     if answer[:2] != PORT2_RESP + b"\0" or len(answer) < 4:  # noqa: PLR2004 - the port comes next
         return 0
     return int.from_bytes(answer[2:4])
 
 
-def _hangs(port: int) -> bool:
+def _hangs(port: int, interface: str) -> bool:
     """Tell whether a node hangs: it does not close a connection that we have closed on our side.
 
-    That takes its schedulers and `net_kernel`, all at the priority `max`, so that the busiest node
-    does it at once (0.3 ms); it logs nothing and gets to know no name. A node that takes
-    connections at other addresses only cannot be asked.
+    That takes its schedulers and `net_kernel`, or what accepts TLS, all at the priority `max`, so
+    that the busiest node does it at once (0.3 ms, with TLS 1 ms); it logs nothing and gets to know
+    no name. `interface` is the one address at which it takes connections, `-` for all.
     """
+    family = _socket.AF_INET6 if ":" in interface else _socket.AF_INET
+    addresses = LOOPBACK if interface == "-" else ((family, interface),)
     try:
-        _exchange(port, b"", NODE_TIMEOUT)
+        _exchange(addresses, port, b"", NODE_TIMEOUT)
     except TimeoutError:
         return True
     except OSError:
@@ -151,13 +155,16 @@ def _hangs(port: int) -> bool:
     return False
 
 
-def _exchange(port: int, request: bytes, timeout: float) -> bytes:
+def _exchange(
+    addresses: "tuple[tuple[int, str], ...]", port: int, request: bytes, timeout: float
+) -> bytes:
     """Send `request` to a port of this host, or close our side if it is empty; return the answer.
 
-    Raises TimeoutError if it takes longer than `timeout` seconds, OSError if nobody is there.
+    The addresses are tried in their order. Raises TimeoutError if it takes longer than `timeout`
+    seconds, OSError if nobody is there.
     """
     refused = OSError()
-    for family, address in LOOPBACK:
+    for family, address in addresses:
         try:
             connection = _socket.socket(family, _socket.SOCK_STREAM)
         except OSError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from member_entrypoint import state
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.erlang.reach import flags_of, reach
+from member_entrypoint.erlang.reach import of_release
 from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
 from member_entrypoint.pid1.helpers import (
     INTERNAL_ERROR,
@@ -90,8 +90,7 @@ class Service:
     def _note(self, word: str) -> None:
         """Tell probes where the member is in its life; a failure is logged and stops nothing."""
         member, settings = self._member, self._member.settings
-        how = reach(flags_of(member.release, settings), settings)
-        node = (member.node, how.carrier, str(how.epmd_port))
+        node = (member.node, *of_release(member.release, settings).for_probes)
         try:
             state.note_processes(settings.root, settings.health_port, vm=self._vm, node=node)
             state.note(settings.root, state.STATE_FILE, word)

@@ -105,6 +105,25 @@ class Flags:
         given = [values for values in self._values.get(name, []) if values]
         return given[-1][0] if given else default
 
+    def first(self, name: str) -> str:
+        """Return the first value of the first `-name`; empty if there is none."""
+        return next((values[0] for values in self._values.get(name, []) if values), "")
+
+    def all(self, name: str) -> list[tuple[str, ...]]:
+        """Return the values of each `-name`, in their order."""
+        return self._values.get(name, [])
+
+    def parameter(self, application: str, name: str) -> str:
+        """Return the parameter of an application (`-kernel NAME VALUE ...`); empty without it.
+
+        The first flag that has it counts, and in it the last of its values (seen with OTP 25).
+        """
+        for values in self._values.get(application, []):
+            found = dict(zip(values[::2], values[1::2], strict=False))
+            if name in found:
+                return found[name]
+        return ""
+
 
 def read(
     folder: str, names: Iterable[str], environment: Mapping[str, str], *, current: str

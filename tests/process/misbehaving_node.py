@@ -16,8 +16,8 @@ from typing import Any
 
 from epmd_server import EPMD_PORT
 
-from member_entrypoint.erlang.distribution import FLAGS, OUR_FLAGS, digest
 from member_entrypoint.erlang.etf import Reader, encode
+from member_entrypoint.erlang.messages import FLAGS, OUR_FLAGS, digest
 from member_entrypoint.terms import Atom
 
 CHALLENGE = 0x01020304

@@ -16,9 +16,9 @@ from member_entrypoint.erlang.distribution import (
     NoAnswerError,
     OtherNodeError,
     RefusedError,
-    digest,
 )
 from member_entrypoint.erlang.etf import OLD_PID, OLD_REFERENCE, Identifier
+from member_entrypoint.erlang.messages import digest
 from member_entrypoint.terms import Atom
 
 ADDRESS = new_address()

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint.erlang import distribution, epmd
-from member_entrypoint.erlang.distribution import DOWN, delivered, read_challenge
+from member_entrypoint.erlang import epmd, messages
 from member_entrypoint.erlang.etf import encode
+from member_entrypoint.erlang.messages import DOWN, delivered, read_challenge
 from member_entrypoint.terms import Atom, TermError
 
 LOOPBACK = "127.0.0.1"
@@ -95,7 +95,7 @@ def test_the_recorded_conversation_is_held_again(monkeypatch: pytest.MonkeyPatch
 def test_the_recorded_packets_have_all_kinds() -> None:
     """A tick, SEND, REG_SEND and the end of a process that is monitored."""
     kinds = {packet[5] for packet in PACKETS if packet}
-    assert {distribution.SEND, distribution.REG_SEND, distribution.MONITOR_P_EXIT} <= kinds
+    assert {messages.SEND, messages.REG_SEND, messages.MONITOR_P_EXIT} <= kinds
     assert b"" in PACKETS
 
 
@@ -172,8 +172,8 @@ def test_the_recorded_challenge_is_read() -> None:
     challenge, node = read_challenge(CHALLENGE, new=True)
     assert node == golden.TARGET
     reply = STEPS[2][1]
-    assert distribution.digest(golden.COOKIE, challenge) == reply[-16:]
-    assert STEPS[3][1] == b"\0\x11a" + distribution.digest(golden.COOKIE, 0xCAFECAFE)
+    assert messages.digest(golden.COOKIE, challenge) == reply[-16:]
+    assert STEPS[3][1] == b"\0\x11a" + messages.digest(golden.COOKIE, 0xCAFECAFE)
 
 
 @pytest.mark.parametrize("new", [True, False])

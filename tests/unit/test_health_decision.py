@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 from epmd_server import answering, epmd_that_knows, hang_up_after
 
-from member_entrypoint import settings, state
-from member_entrypoint.erlang.reach import flags_of, reach
+from member_entrypoint import state
 from member_entrypoint.health import http_server, probe
 from member_entrypoint.log import Log
 from member_entrypoint.places import Places
-from member_entrypoint.release.active import Release
 
 WAITING, STARTING, SERVING, STOPPING = state.STATES
 GONE, RUNS, SLEEPS, FROZEN, TRACED, ZOMBIE = "", "R", "S", "T", "t", "Z"
@@ -116,7 +114,7 @@ def test_a_node_without_epmd_or_at_another_address_is_taken_for_well() -> None:
     """A liveness probe that cannot know must not have a server killed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         unused = server.getsockname()[1]
-    assert probe.whats_wrong_with_node(NODE, "none", str(unused)) == ""
+    assert probe.whats_wrong_with_node(NODE, "other", "0") == ""
     with answering(epmd_that_knows(unused)) as epmd:
         assert probe.whats_wrong_with_node(NODE, "tcp", str(epmd)) == ""
 
@@ -148,30 +146,6 @@ def test_a_listener_is_seen_at_any_address(
 def unable(_family: int, _port: int) -> bool:
     """Fail as a kernel without sock_diag."""
     raise OSError
-
-
-@pytest.mark.parametrize(
-    ("flags", "carrier"),
-    [
-        ("-sname x", "tcp"),
-        ("-proto_dist inet6_tcp", "tcp"),
-        ("-proto_dist inet_tls", "other"),
-        ("-epmd_module my_epmd", "none"),
-        ("-start_epmd false", "none"),
-        ("-start_epmd true", "tcp"),
-        ("-dist_listen false", "none"),
-        ("# -epmd_module my_epmd", "tcp"),
-    ],
-)
-def test_how_a_node_is_reached(tmp_path: Path, flags: str, carrier: str) -> None:
-    """As the flags of the VM say, in either of the two files."""
-    for name in ("vm.args", "vm.dist.args"):
-        release = Release(str(tmp_path), "1", "1")
-        Path(release.etc).mkdir(parents=True, exist_ok=True)
-        Path(release.etc, name).write_text(f"{flags}\n")
-        wanted = settings.read({})
-        assert reach(flags_of(release, wanted), wanted).carrier == carrier
-        Path(release.etc, name).unlink()
 
 
 def test_a_life_begins_without_the_notes_of_another(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ def test_the_flags_of_the_vm_are_read_once(tmp_path: Path) -> None:
     vm_args = Path(member.release.etc, "vm.args")
     vm_args.parent.mkdir(parents=True)
     vm_args.write_text("-proto_dist inet_tls\n")
-    assert not member.erlang.reach.plain_tcp
+    assert member.erlang.reach.tls
     vm_args.write_text("-proto_dist inet_tcp\n")
-    assert not member.erlang.reach.plain_tcp
+    assert member.erlang.reach.tls
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,12 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "LOG_FORMAT": ("console", [("json", "json"), ("logfmt", "logfmt")], ["text", "xml"]),
     "LOG_LEVEL": ("info", [("DEBUG", "debug"), ("error", "error")], ["verbose", "5"]),
     "CLUSTER_COOKIE_FILE": (None, [], ["/nowhere", "nowhere"]),
-    "ERL_EPMD_PORT": (4369, *PORTS),
+    "ERL_EPMD_PORT": (None, *PORTS),
+    "ERL_EPMD_ADDRESS": (
+        (),
+        [("10.0.0.5", ("10.0.0.5",)), ("10.0.0.5, fd00::5", ("10.0.0.5", "fd00::5"))],
+        ["localhost", "10.0.0.5,eth0"],
+    ),
     "ERL_AFLAGS": ("", [("+K true", "+K true")], []),
     "ERL_FLAGS": ("", [("-kernel x y", "-kernel x y")], []),
     "ERL_ZFLAGS": ("", [("+A 1", "+A 1")], []),

@@ -1,0 +1,80 @@
+"""The messages of the distribution protocol: what is in them, without a connection.
+
+Source: "Distribution Protocol" in the ERTS manual.
+"""
+
+import struct
+from hashlib import md5
+from typing import Any
+
+from member_entrypoint.erlang.etf import LONGEST_ATOM, Reader
+from member_entrypoint.terms import Atom, TermError
+
+FLAGS = {
+    "EXTENDED_REFERENCES": 0x4,
+    "DIST_MONITOR": 0x8,
+    "FUN_TAGS": 0x10,
+    "DIST_MONITOR_NAME": 0x20,
+    "NEW_FUN_TAGS": 0x80,
+    "EXTENDED_PIDS_PORTS": 0x100,
+    "EXPORT_PTR_TAG": 0x200,
+    "BIT_BINARIES": 0x400,
+    "NEW_FLOATS": 0x800,
+    "UTF8_ATOMS": 0x10000,
+    "MAP_TAG": 0x20000,
+    "BIG_CREATION": 0x40000,
+    "HANDSHAKE_23": 0x1000000,
+    "UNLINK_ID": 0x2000000,
+    "V4_NC": 0x400000000,
+}
+OUR_FLAGS = sum(FLAGS.values())
+OLD_FLAGS = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
+SEND, REG_SEND = 2, 6
+MONITOR_P, MONITOR_P_EXIT = 19, 21
+MONITOR_P_EXIT_LENGTH = 5
+DOWN = Atom("DOWN")
+PASS_THROUGH = b"p"
+
+
+def printable(text: str) -> str:
+    """Return what a node says of itself, fit for a line of the log."""
+    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_ATOM])
+
+
+def read_challenge(frame: bytes, *, new: bool) -> tuple[int, str]:
+    """Return the challenge in a frame of the handshake, and the name of the node that sent it.
+
+    Raises struct.error or UnicodeError for a frame that is none.
+    """
+    layout = "!cQIIH" if new else "!cHII"
+    fields = struct.unpack_from(layout, frame)
+    if fields[0] != (b"N" if new else b"n"):
+        raise struct.error("not a challenge")
+    name = frame[struct.calcsize(layout) :]
+    return fields[2 if new else 3], name[: fields[4] if new else None].decode()
+
+
+def digest(cookie: str, challenge: int) -> bytes:
+    """Return what proves to the sender of `challenge` that we know `cookie`."""
+    return md5(f"{cookie}{challenge}".encode(), usedforsecurity=False).digest()
+
+
+def delivered(packet: bytes) -> list[Any]:
+    """Return the message that a packet of a node delivers to us: one, or none.
+
+    The end of a process that is monitored comes as `(DOWN, Reason)`. Raises `TermError` for a
+    packet that is malformed.
+    """
+    if packet[:1] != PASS_THROUGH:
+        raise TermError("a packet of another kind than was agreed on")
+    reader = Reader(packet[1:])
+    control = reader.term()
+    if not isinstance(control, tuple) or not control or type(control[0]) is not int:
+        raise TermError("a control message that is none")
+    if control[0] in {SEND, REG_SEND}:
+        return [reader.term()]
+    if control[0] != MONITOR_P_EXIT:
+        return []
+    if len(control) != MONITOR_P_EXIT_LENGTH:
+        raise TermError("a control message that is none")
+    return [(DOWN, control[4])]
