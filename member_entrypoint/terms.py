@@ -177,7 +177,8 @@ def _made(items: list[Any], closing: str) -> Any:
     if closing == "}":
         return tuple(items)
     try:
-        return bytes(items)
+        # A string in a binary stands for its characters: <<"text">>.
+        return b"".join(bytes(item if isinstance(item, list) else [item]) for item in items)
     except (TypeError, ValueError):
         raise TermError("cannot read an Erlang binary that is not made of bytes") from None
 

@@ -30,12 +30,14 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 PROGRAMS = {
     "docker-compose": "docker-compose",
     "dumb-init": "dumb-init",
+    "erl": "erlang-base",
     "git": "git",
     "ip": "iproute2",
     "iptables": "iptables",
     "make": "make",
     "nsenter": "util-linux",
     "cc": "gcc",
+    "openssl": "openssl",
     "pigz": "pigz",
     "ps": "procps",
     "sshd": "openssh-server",
@@ -44,6 +46,8 @@ PROGRAMS = {
     "tini": "tini",
 }
 """The programs that the tests run, and the Debian packages that contain them."""
+ERLANG_APPLICATIONS = {"mnesia": "erlang-mnesia", "ssl": "erlang-ssl"}
+"""Those that the nodes of the tests need, and their packages."""
 
 
 def programs(needed: dict[str, str], *, purpose: str) -> None:
@@ -58,6 +62,16 @@ def programs(needed: dict[str, str], *, purpose: str) -> None:
         succeeds(["systemctl", "disable", "--now", "ssh.service", "ssh.socket"], timeout=60)
     if still := [program for program in missing if not _which(program)]:
         raise ToolError(f"{purpose} needs {', '.join(still)}, which the packages do not contain")
+
+
+def erlang_applications(needed: dict[str, str], *, purpose: str) -> None:
+    """Install the packages of the missing applications of Erlang/OTP; raises ToolError."""
+    count = f"length([A || A <- [{','.join(needed)}], is_tuple(code:lib_dir(A))])"
+    check = f"halt({count})."
+    if succeeds(["erl", "-noshell", "-boot", "no_dot_erlang", "-eval", check], timeout=60):
+        say(f"    found Erlang's {', '.join(needed)}")
+        return
+    apt.install(sorted(needed.values()), purpose=purpose)
 
 
 def virtual_environment() -> None:
@@ -126,6 +140,7 @@ def _base_python() -> str:
 def _programs() -> None:
     with step("Programs that the tests run"):
         programs(PROGRAMS, purpose="the test run")
+        erlang_applications(ERLANG_APPLICATIONS, purpose="the test run")
 
 
 def _rebar3() -> None:

@@ -258,14 +258,17 @@ class Connection:
 
     def _transmit(self, data: bytes) -> None:
         try:
-            # `sendall` of TLS has its time for each part.
-            while data:
-                self._socket.settimeout(self._left())
-                data = data[self._socket.send(data) :]
+            self._put(data)
         except OSError:
             # A part may have been sent: nothing can follow it.
             self.close()
             raise
+
+    def _put(self, data: bytes) -> None:
+        # `sendall` of TLS has its time for each part.
+        while data:
+            self._socket.settimeout(self._left())
+            data = data[self._socket.send(data) :]
 
     def _left(self) -> float | None:
         """Return the seconds until the deadline, None for no deadline; raises TimeoutError."""
@@ -306,17 +309,25 @@ class Connection:
             raise DistributionError(f"the node sends {size} bytes at once")
         return self._take(size)
 
-    def _send_frame(self, data: bytes) -> None:
-        self._transmit(struct.pack(self._length, len(data)) + data)
-
-    def _shake_hands(self, node: str, cookie: str | None) -> int:
-        """Prove to each other that we know the cookie; return our creation."""
+    def _introduce(self) -> int:
+        """Say our name; return our creation."""
         name = self._name.encode()
         creation = secrets.randbelow(2**32 - 4) + 4
         if self._new:
-            self._send_frame(struct.pack("!cQIH", b"N", OUR_FLAGS, creation, len(name)) + name)
+            hello = struct.pack("!cQIH", b"N", OUR_FLAGS, creation, len(name)) + name
         else:
-            self._send_frame(struct.pack("!cHI", b"n", LOWEST, OLD_FLAGS) + name)
+            hello = struct.pack("!cHI", b"n", LOWEST, OLD_FLAGS) + name
+        try:
+            self._put(struct.pack(self._length, len(hello)) + hello)
+        except OSError as error:
+            # Who has hung up before has said why: with TLS 1.3, a certificate that it refuses.
+            if isinstance(error, TimeoutError):
+                raise
+        return creation
+
+    def _shake_hands(self, node: str, cookie: str | None) -> int:
+        """Prove to each other that we know the cookie; return our creation."""
+        creation = self._introduce()
         status = self._frame()
         if status[:1] != b"s":
             raise DistributionError(f"{node}: does not speak the protocol")
@@ -331,7 +342,8 @@ class Connection:
         if cookie is None:
             return creation
         ours = secrets.randbits(32)
-        self._send_frame(b"r" + struct.pack("!I", ours) + digest(cookie, challenge))
+        proof = b"r" + struct.pack("!I", ours) + digest(cookie, challenge)
+        self._put(struct.pack(self._length, len(proof)) + proof)
         try:
             answer = self._frame()
         except ConnectionError:

@@ -12,13 +12,16 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from epmd_server import EPMD_PORT
 
 from member_entrypoint.erlang.etf import Reader, encode
 from member_entrypoint.erlang.messages import FLAGS, OUR_FLAGS, digest
 from member_entrypoint.terms import Atom
+
+if TYPE_CHECKING:
+    import ssl
 
 CHALLENGE = 0x01020304
 OLD_VERSION, NEW_VERSION = 5, 6
@@ -27,9 +30,9 @@ BADRPC = (Atom("badrpc"), Atom("no_answer"))
 ENDLESS = 10**9
 
 
-def framed(data: bytes) -> bytes:
+def framed(data: bytes, layout: str = "!H") -> bytes:
     """Return a message of the handshake with its length."""
-    return struct.pack("!H", len(data)) + data
+    return struct.pack(layout, len(data)) + data
 
 
 def packet(control: Any, message: Any = None) -> bytes:
@@ -74,6 +77,13 @@ class Manners:
     """What its epmd answers to everything."""
     registered: tuple[str, ...] = ()
     """Other names that its epmd knows."""
+    context: ssl.SSLContext | None = None
+    """Speak TLS, as this says."""
+
+    @property
+    def layout(self) -> str:
+        """The length before a message of the handshake; longer with TLS."""
+        return "!I" if self.context else "!H"
 
 
 @dataclass
@@ -82,6 +92,7 @@ class Node:
 
     address: str
     epmd_port: int
+    port: int
     frames: list[list[bytes]] = field(default_factory=list)
     packets: list[Any] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
@@ -153,8 +164,8 @@ def running(address: str, manners: Manners, epmd_port: int = 0) -> Iterator[Node
         socket.create_server((address, epmd_port)) as epmd,
         contextlib.ExitStack() as threads,
     ):
-        node = Node(address, epmd.getsockname()[1])
         port = server.getsockname()[1]
+        node = Node(address, epmd.getsockname()[1], port)
 
         def serve_epmd(wire: Wire) -> None:
             wire.send(epmd_answer(manners, port, wire.frame()))
@@ -168,7 +179,7 @@ def running(address: str, manners: Manners, epmd_port: int = 0) -> Iterator[Node
             finally:
                 node.sent.append(wire.sent)
 
-        of_epmd = replace(manners, drips=manners.epmd_drips, closes_after=ENDLESS)
+        of_epmd = replace(manners, drips=manners.epmd_drips, closes_after=ENDLESS, context=None)
         for listener, serve, how in (
             (epmd, serve_epmd, of_epmd),
             (server, serve_node, manners),
@@ -192,7 +203,16 @@ def accept(
 
     def serve_one(connection: socket.socket) -> None:
         with connection, contextlib.suppress(GoneError):
-            serve(Wire(connection, manners, stopped))
+            if manners.context is not None:
+                try:
+                    secured = manners.context.wrap_socket(connection, server_side=True)
+                except OSError:
+                    return
+                secured.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with secured:
+                    serve(Wire(secured, manners, stopped))
+            else:
+                serve(Wire(connection, manners, stopped))
 
     while True:
         try:
@@ -227,22 +247,24 @@ def epmd_answer(manners: Manners, port: int, request: bytes) -> bytes:
 
 def shake_hands(wire: Wire, manners: Manners, node: Node) -> None:
     """Be the side that a connection was made to; raises `GoneError`."""
-    frames = [wire.frame()]
+    frames = [wire.frame(manners.layout)]
     node.frames.append(frames)
-    wire.send(manners.begins_with + framed(b"s" + manners.status))
+    wire.send(manners.begins_with + framed(b"s" + manners.status, manners.layout))
     name = (manners.says_name or manners.name).encode()
     if manners.old:
         flags = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
-        wire.send(framed(struct.pack("!cHII", b"n", OLD_VERSION, flags, CHALLENGE) + name))
+        wire.send(
+            framed(struct.pack("!cHII", b"n", OLD_VERSION, flags, CHALLENGE) + name, manners.layout)
+        )
     else:
         head = struct.pack("!cQIIH", b"N", OUR_FLAGS, CHALLENGE, 1, len(name))
-        wire.send(framed(head + name))
-    frames.append(wire.frame())
+        wire.send(framed(head + name, manners.layout))
+    frames.append(wire.frame(manners.layout))
     challenge, proof = struct.unpack("!xI16s", frames[-1])
     if proof != digest(manners.cookie, CHALLENGE):
         raise GoneError
     ours = digest(manners.cookie, challenge) if manners.proof is None else manners.proof
-    wire.send(framed(b"a" + ours))
+    wire.send(framed(b"a" + ours, manners.layout))
 
 
 def answer_packet(wire: Wire, manners: Manners, node: Node) -> None:

@@ -13,7 +13,9 @@ main([Target]) ->
     _ = file:del_dir_r(Target),
     compile_server(filename:join([Target, "lib", ?NAME ++ "-" ++ Vsn, "ebin"]), AppKeys),
     %% escript compiles the scripts that it runs.
-    Apps = [{App, app_vsn(App)} || App <- [kernel, stdlib, compiler, mnesia | optional([crypto])]],
+    %% ssl is there for a distribution that uses TLS; a real server always has it.
+    Wanted = [kernel, stdlib, compiler, mnesia] ++ optional([crypto, asn1, public_key, ssl]),
+    Apps = [{App, app_vsn(App)} || App <- Wanted],
     [copy_app(App, V, Target) || {App, V} <- Apps],
     copy_erts(Target, Erts),
     make_boot_scripts(Target, Vsn, Erts, Apps),
