@@ -90,7 +90,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
         restarts = 0
         while True:
             if chosen.health_http_port is not None:
-                probes = Helper(task("answer-probes"), "answers probes over HTTP")
+                probes = Helper("answer-probes", "answers probes over HTTP", chosen.root)
                 keep_helper(supervisor, this.log, environment, probes)
             try:
                 return live(supervisor, this, environment, deadline, restarts)
@@ -155,9 +155,11 @@ def live(
 
     helpers = []
     if chosen.discovery_file:
-        helpers.append(Helper(task("discover"), f"keeps {chosen.discovery_file}"))
+        helpers.append(Helper("discover", f"keeps {chosen.discovery_file}", chosen.root))
     if not known.alone:
-        helpers.append(Helper(task("watch", restarts=restarts), "watches for partitions"))
+        helpers.append(
+            Helper("watch", "watches for partitions", chosen.root, {"restarts": restarts})
+        )
     service = Service(supervisor, this, vm, environment, helpers)
     return service.run(task("settle", deadline=deadline))
 
@@ -200,7 +202,7 @@ def prepare(
         users.check_data_writable(places, this.node)
     given_etc.show(this.release, places, rendered.files)
     warnings += rendering.write(this.release, places, rendered)
-    if this.role.target or this.role.primary:
+    if with_role and not this.is_alone:
         reach.refuse_unreachable(this.release, this.settings, this.node)
     for warning in warnings:
         this.log.warning(warning)

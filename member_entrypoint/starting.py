@@ -5,6 +5,7 @@ need are imported where they are used: the VM waits for `look`, and wants the CP
 runs beside it.
 """
 
+import contextlib
 import sys
 import time
 
@@ -24,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from member_entrypoint.cluster.beside import Beside
 
+MOST_NAMED = 5  # lines of resolv.conf in a warning
 STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
 LONGEST_INTERVAL = 60.0  # the same where a node refuses our cookie, and logs each try
@@ -137,6 +139,9 @@ def _warn(member: Member) -> None:
     wanted = member.settings.mongooseim_config_format
     for warning in sources.unread(member.release, member.places, wanted):
         member.log.warning(warning)
+    if not member.is_alone and (unheeded := member.erlang.way.unheeded()):
+        member.log.warning(unheeded)
+    _warn_of_resolv_conf(member)
     flags = flags_of(member.release, member.settings)
     if not member.is_alone and flags.get("setcookie") == DEFAULT_COOKIE:
         member.log.warning(
@@ -145,6 +150,19 @@ def _warn(member: Member) -> None:
             what_to_do="set CLUSTER_COOKIE_FILE to a file made by openssl rand -hex 32, the same "
             "on all members",
         )
+
+
+def _warn_of_resolv_conf(member: Member) -> None:
+    """Log, once, what the C library passes over in resolv.conf, and we with it."""
+    from member_entrypoint.network import resolv_conf
+
+    path = member.places.resolv_conf
+    with contextlib.suppress(OSError):
+        if passed_over := resolv_conf.read(path).passed_over:
+            member.log.warning(
+                f"{path} has lines that no resolver can use",
+                passed_over="; ".join(passed_over[:MOST_NAMED]),
+            )
 
 
 def _say_what_it_is(member: Member, known: Known, *, joins: bool) -> None:

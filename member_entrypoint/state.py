@@ -17,6 +17,13 @@ OTHER_CLUSTER_FILE = "run/mongooseim/other-cluster"
 REASONS = (PARTITION_FILE, LEFT_FILE, YIELD_FILE)
 """Notes that say why a member that serves is not ready."""
 
+FAILING_FILE = "run/mongooseim/failing-"
+"""A note for each helper that fails again and again, with the name of its task behind this."""
+FAILING_FOR = 150.0
+"""Seconds for which such a note counts. A helper that still fails renews it once a minute."""
+HELPERS = ("answer-probes", "discover", "watch")
+"""The tasks of those that run beside the server."""
+
 WAITING = "waiting"
 STARTING = "starting"
 SERVING = "serving"
@@ -34,6 +41,8 @@ def begin(root: str, port: int) -> None:
     os.makedirs(os.path.join(root, os.path.dirname(STATE_FILE)), exist_ok=True)
     for stale in (STATE_FILE, *REASONS, OTHER_CLUSTER_FILE):
         forget(root, stale)
+    for helper in HELPERS:
+        forget(root, FAILING_FILE + helper)
     note_processes(root, port)
     note(root, STATE_FILE, WAITING)
 
@@ -81,6 +90,22 @@ def reason(root: str, name: str) -> str:
     """Return, in one line, what a note gives as a reason; empty only if there is no such note."""
     path = os.path.join(root, name)
     return " ".join(read(path).split()) or (f"{path} is there" if os.path.lexists(path) else "")
+
+
+def note_failing(root: str, helper: str, now: float) -> None:
+    """Note that a helper fails again and again; `now` is that of `time.monotonic`.
+
+    Raises OSError.
+    """
+    note(root, FAILING_FILE + helper, str(now))
+
+
+def is_failing(root: str, helper: str, now: float) -> bool:
+    """Tell whether a helper fails again and again; `now` is that of `time.monotonic`."""
+    try:
+        return now - float(read(os.path.join(root, FAILING_FILE + helper))) < FAILING_FOR
+    except ValueError:
+        return False
 
 
 def process(pid: str) -> list[str]:

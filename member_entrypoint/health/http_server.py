@@ -81,6 +81,12 @@ def metrics(root: str, now: str, *, live: bool, ready: bool) -> str:
     add("partitioned", "gauge", "Whether it lost in a partition.", ("", partitioned))
     other = bool(state.reason(root, state.OTHER_CLUSTER_FILE))
     add("other_cluster", "gauge", "Whether another cluster of its name was seen.", ("", other))
+    now_instant = time.monotonic()
+    failing = [
+        (f'{{helper="{helper}"}}', float(state.is_failing(root, helper, now_instant)))
+        for helper in state.HELPERS
+    ]
+    add("helper_failing", "gauge", "Whether a helper fails again and again.", *failing)
     notes = state.processes(root)
     pid, when = notes.get("vm", ("0", ""))
     fields = state.process(pid)

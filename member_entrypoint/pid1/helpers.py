@@ -4,6 +4,7 @@ A helper may block, fail or be killed at any moment; PID 1 starts it, watches it
 own helpers do one of the tasks in `member_entrypoint.tasks`.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from member_entrypoint import state
 from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
@@ -24,6 +26,7 @@ from member_entrypoint.log import Log
 from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Ended, Supervisor
 
 INTERNAL_ERROR = EntrypointError.status
+AGAIN_AND_AGAIN = 3
 LONGEST_PAUSE = 60.0  # seconds before a helper that fails again is started again
 PARTITIONED = PartitionError.status
 # The statuses of helpers of our own that have logged the reason.
@@ -105,23 +108,30 @@ def run_helper(
 
 
 class Helper(NamedTuple):
-    """A helper that runs beside the server: its command, and what it does, in words."""
+    """A helper that runs beside the server: its task, what it does in words, and for which root.
 
-    command: Sequence[str]
+    `arguments` are those of the task; `root` is the folder in which its failures are noted.
+    """
+
+    name: str
     purpose: str
+    root: str
+    arguments: Mapping[str, object] = {}
 
 
-def keep_helper(
+def keep_helper(  # noqa: PLR0913 - who, where, and what came before
     supervisor: Supervisor,
     log: Log,
     environment: Mapping[str, str],
     helper: Helper,
     *,
     pause: float = 0.0,
+    failures: int = 0,
 ) -> None:
     """Run a helper beside the server; it begins its work after `pause` seconds.
 
-    When it fails, it is started again; the server does not depend on it.
+    When it fails, it is started again; the server does not depend on it. What fails again and
+    again, `failures` times before, says so once, and is noted for the metrics.
     """
     began = time.monotonic()
 
@@ -130,14 +140,28 @@ def keep_helper(
             return False
         if ended.status != 0:
             lived = time.monotonic() - began - pause
-            longer = 0.0 if lived > LONGEST_PAUSE else min(max(1.0, 2 * pause), LONGEST_PAUSE)
-            text = f"the helper that {helper.purpose} has ended, starting it again"
-            log.warning(text, how=ended.how, after_seconds=longer)
-            keep_helper(supervisor, log, environment, helper, pause=longer)
+            recovered = lived > LONGEST_PAUSE
+            longer = 0.0 if recovered else min(max(1.0, 2 * pause), LONGEST_PAUSE)
+            count = 1 if recovered else failures + 1
+            _say_failure(log, helper, ended, count, longer)
+            keep_helper(supervisor, log, environment, helper, pause=longer, failures=count)
         return True
 
-    command = [*helper.command, f"pause={pause}"]
+    command = task(helper.name, **helper.arguments, pause=pause)
     try:
         supervisor.spawn(command, environment, on_end=start_again)
     except EntrypointError as error:
         log.error(f"no helper {helper.purpose}: {error}")
+
+
+def _say_failure(log: Log, helper: Helper, ended: Ended, count: int, pause: float) -> None:
+    """Log a failure; the failures after `AGAIN_AND_AGAIN` are only noted."""
+    if count < AGAIN_AND_AGAIN:
+        text = f"the helper that {helper.purpose} has ended, starting it again"
+        log.warning(text, how=ended.how, after_seconds=pause)
+        return
+    if count == AGAIN_AND_AGAIN:
+        text = f"the helper that {helper.purpose} fails again and again, so nobody does that now"
+        log.error(text, how=ended.how, tried_every_seconds=LONGEST_PAUSE)
+    with contextlib.suppress(OSError):
+        state.note_failing(helper.root, helper.name, time.monotonic())

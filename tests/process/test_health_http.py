@@ -80,7 +80,7 @@ def test_http_metrics_are_what_prometheus_reads(machine: Machine, host: Host, we
         if line.startswith("# TYPE "):
             _, _, name, known[name] = line.split()
         elif not line.startswith("# HELP "):
-            match = re.fullmatch(r'((\w+)(\{state="\w+"\})?) (\S+)', line)
+            match = re.fullmatch(r'((\w+)(\{\w+="[\w-]+"\})?) (\S+)', line)
             assert match is not None, line
             assert match[2] in known, "a value comes after its type"
             values[match[1].removeprefix("mongooseim_entrypoint_")] = float(match[4])
@@ -144,6 +144,22 @@ def test_http_a_helper_that_dies_is_started_anew(
     running.send(signal.SIGTERM)
     assert running.wait() == 0
     assert "vm ends, told 1 times" in running.output() or not serves
+
+
+def test_http_a_helper_that_dies_again_and_again_says_so_once(
+    machine: Machine, host: Host, web: Http
+) -> None:
+    """In the log, and for as long as it lasts in the metrics."""
+    running = machine.start(PLAIN, environment=host.environment(HEALTH_HTTP_PORT=str(web.port)))
+    failing = 'mongooseim_entrypoint_helper_failing{helper="answer-probes"} '
+    for number in range(4):
+        web.eventually("/live", 200)
+        assert failing + str(int(number == 3)) in web.ask("/metrics").body
+        if number < 3:
+            os.kill(helper(running), signal.SIGKILL)
+    said = running.wait_for_output("answers probes over HTTP fails again and again")
+    assert said.count("fails again and again") == 1
+    assert said.count("has ended, starting it again") == 2
 
 
 def test_http_a_port_that_is_taken_ends_no_server(machine: Machine, host: Host, web: Http) -> None:
