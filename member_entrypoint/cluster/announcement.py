@@ -1,11 +1,16 @@
-"""Tells others, through the epmd of this host, that this node waits and has nothing to lose."""
+"""Tells others that this node waits and has nothing to lose."""
 
 import os
 
 from member_entrypoint import programs
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.cluster.peers import WAITS_EMPTY
 from member_entrypoint.erlang import epmd
+from member_entrypoint.erlang.reach import Reach
+from member_entrypoint.erlang.way import WAITS_EMPTY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from member_entrypoint.erlang.waiting import Listener
 
 EPMD_START_TIMEOUT = 10.0  # seconds
 QUIET_FAILURES = 3
@@ -16,27 +21,31 @@ there for a moment."""
 class Announcement:
     """The name NODE_NAME and `WAITS_EMPTY` in the epmd of this host.
 
-    So a primary that starts at the same time knows that it need not wait for this node.
+    Where there is no epmd, it is said at the node's own port, as long as no VM is there. So a
+    primary that starts at the same time knows that it need not wait for this node.
     """
 
     def __init__(self, member: Member) -> None:
         """Prepare; nothing is registered yet."""
         self._member = member
-        self._registration: epmd.Registration | None = None
+        self._held: epmd.Registration | Listener | None = None
         self._failures = 0
 
     def register(self) -> None:
-        """Register the name, once; start an epmd if none runs.
+        """Announce it, once; start an epmd if none runs.
 
         The caller tries again; a failure that stays is logged once.
         """
-        if self._registration is not None or not self._member.erlang.reach.epmd:
+        how = self._member.erlang.reach
+        if self._held is not None or not how.direct:
             return
-        program = os.path.join(os.path.dirname(self._member.release.erl), "epmd")
-        name = self._member.node.partition("@")[0] + WAITS_EMPTY
         try:
-            programs.run([program, "-daemon"], EPMD_START_TIMEOUT)
-            self._registration = epmd.Registration(name, port=self._member.erlang.reach.epmd_port)
+            if how.node_port:
+                from member_entrypoint.erlang import waiting
+
+                self._held = waiting.Listener(how)
+            else:
+                self._held = self._registered(how)
         except (OSError, programs.ProgramError) as error:
             self._failures += 1
             if self._failures == QUIET_FAILURES:
@@ -44,8 +53,16 @@ class Announcement:
                     "cannot tell a new primary that this node is empty", reason=str(error)
                 )
 
+    def _registered(self, how: Reach) -> epmd.Registration:
+        """Return the name, registered; raises OSError or `ProgramError`."""
+        if how.starts_epmd:
+            program = os.path.join(os.path.dirname(self._member.release.erl), "epmd")
+            programs.run([program, "-daemon"], EPMD_START_TIMEOUT)
+        name = self._member.node.partition("@")[0] + WAITS_EMPTY
+        return epmd.Registration(name, port=how.epmd_port, address=how.own_epmd)
+
     def withdraw(self) -> None:
         """Remove the name: the VM is about to start."""
-        if self._registration is not None:
-            self._registration.close()
-            self._registration = None
+        if self._held is not None:
+            self._held.close()
+            self._held = None

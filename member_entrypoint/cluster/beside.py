@@ -52,7 +52,7 @@ class Beside:
     def look(self) -> None:
         """Look at the begin, if there are data; raises `RemovedError` or `TryAgainError`.
 
-        With a distribution that is not plain TCP, each question would boot a VM beside the one that
+        With a distribution that only a VM speaks, each question would boot one beside the one that
         starts, so only this look is made, and none for a new cluster.
         """
         if not self._looks and not self._new:

@@ -15,6 +15,7 @@ from member_entrypoint.cluster.inference import (
     cluster_of,
     clusters,
     has_data,
+    has_other_name,
     in_between,
     in_other_clusters,
     is_cluster,
@@ -203,11 +204,8 @@ def _other_cluster(known: Known) -> Decision | None:
 )
 def _removed(known: Known) -> Decision | None:
     removed = removed_by(known)
-    if not removed:
-        return None
-    return (
-        Decision(Step.JOIN, removed[:1]) if may_discard(known) else Decision(Step.REFUSE, removed)
-    )
+    step, whom = (Step.JOIN, removed[:1]) if may_discard(known) else (Step.REFUSE, removed)
+    return Decision(step, whom) if removed else None
 
 
 @_rule(
@@ -252,11 +250,13 @@ def _join_target(known: Known) -> Decision | None:
     return _join(known, {target: peer})
 
 
-@_rule("it has no data, and the node to join does not run, or is between two clusters", "waits")
+@_rule(
+    "it has no data, and the node to join does not run, or is between two clusters",
+    "waits; ends where a node of another name answers there (an alias, another letter case)",
+)
 def _wait_for_target(known: Known) -> Decision | None:
-    if known.target is None:
-        return None
-    return Decision(Step.WAIT, (known.target,))
+    step = Step.REFUSE if has_other_name(known) else Step.WAIT
+    return Decision(step, (known.target,)) if known.target is not None else None
 
 
 @_rule("a primary without data; two clusters run", "ends with the reason: which of them is ours?")

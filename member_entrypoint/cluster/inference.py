@@ -140,3 +140,9 @@ def removed_by(known: Known) -> tuple[str, ...]:
     if any(known.node in peer.members for peer in running.values()):
         return ()
     return tuple(sorted(running))
+
+
+def has_other_name(known: Known) -> bool:
+    """Tell whether a node of another name answers at the node to join: no waiting changes that."""
+    peer = (known.peers or {}).get(known.target or "")
+    return peer is not None and peer.state is State.OTHER_NAME

@@ -13,6 +13,7 @@ from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Reco
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import distribution, rpc
+from member_entrypoint.erlang.reach import for_control_script
 from member_entrypoint.errors import ClusteringError, TryAgainError
 from member_entrypoint.network import surroundings
 from member_entrypoint.pauses import Pauses
@@ -177,7 +178,9 @@ def _run_join_cluster(member: Member, target: str, deadline: float) -> str:
     timeout = max(1.0, min(LONGEST_JOIN, deadline - time.monotonic()))
     command = [member.release.control_script, "join_cluster", "-f", target]
     try:
-        output = programs.run(command, timeout)
+        output = programs.run(
+            command, timeout, for_control_script(member.erlang.reach, member.settings)
+        )
     except programs.ProgramError as error:
         if error.status is None:
             raise TryAgainError(f"{member.node} could not join {target}: {error}") from None

@@ -57,6 +57,7 @@ class State(Enum):
     SILENT = "its name exists, but its host does not answer"
     REFUSES = "it refuses the connection: another cookie, most likely"
     BUSY = "it is registered, and does not answer in time"
+    OTHER_NAME = "a node of another name answers there: an alias, or another letter case"
     EMPTY = "it waits for the node to join, with an empty disk"
     REGISTERED = "the epmd of its host knows it; it was not asked"
     STARTING = "it runs, and its Mnesia does not run yet"

@@ -8,6 +8,7 @@ from member_entrypoint.cluster import facts
 from member_entrypoint.cluster.facts import write_marker
 from member_entrypoint.cluster.knowledge import NOBODY, Marker, Record
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang.reach import for_control_script
 from member_entrypoint.errors import ClusteringError
 
 
@@ -18,7 +19,8 @@ def leave(member: Member, deadline: float) -> None:
     """
     command = [member.release.control_script, "leave_cluster", "-f"]
     try:
-        programs.run(command, max(1.0, deadline - time.monotonic()))
+        variables = for_control_script(member.erlang.reach, member.settings)
+        programs.run(command, max(1.0, deadline - time.monotonic()), variables)
     except programs.ProgramError as error:
         raise ClusteringError(f"{member.node} could not leave its cluster: {error}") from None
 

@@ -5,7 +5,6 @@ comes up, and when it finds that two members have changed their data apart. Then
 are asked, and asked again until they are back.
 """
 
-import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +34,8 @@ from member_entrypoint.terms import Atom
 WATCH_TIMEOUT = 5.0
 CHECK_INTERVAL = 3.0
 CHECK_INTERVAL_ALL_DOWN = 30.0
-RECONNECT_INTERVAL = 2.0
+RECONNECT_INTERVAL, LONGEST_INTERVAL = 2.0, 30.0
+AGAIN_AND_AGAIN = 4  # times
 CONFIRM_AFTER = 1.5
 LOOK_TIMEOUT = 3.0
 LONGEST_BUSY = 30.0
@@ -48,17 +48,50 @@ def watch(member: Member, restarts: int) -> None:
     PARTITION_POLICY=restart-minority; `restarts` is how often it has done so already.
     """
     if not member.erlang.reach.direct:
-        member.log.info("partitions are not watched: the distribution is not plain TCP")
+        member.log.info("partitions are not watched: only a VM speaks this distribution")
         doubt = Doubt(member)
         while (due := doubt.due()) is not None:
             time.sleep(max(0.0, due - time.monotonic()))
             doubt.look_if_due()
         return
-    watcher = Watcher(member, restarts)
+    watcher, failures = Watcher(member, restarts), Failures(member)
     while True:
-        with contextlib.suppress(distribution.DistributionError, RpcError, OSError):
-            watcher.follow()
-        time.sleep(RECONNECT_INTERVAL)
+        try:
+            watcher.follow(failures)
+        except (distribution.DistributionError, RpcError, OSError) as error:
+            failures.add(str(error))
+        time.sleep(failures.pause)
+
+
+class Failures:
+    """How often in a row this node could not be watched; that is said once, and noted."""
+
+    def __init__(self, member: Member) -> None:
+        """Begin with none."""
+        self._member = member
+        self._count = 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next try."""
+        return float(min(LONGEST_INTERVAL, RECONNECT_INTERVAL * 1.5**self._count))
+
+    def add(self, reason: str) -> None:
+        """Add one; say so when they have become many."""
+        self._count += 1
+        root = self._member.settings.root
+        if self._count == AGAIN_AND_AGAIN:
+            text = "partitions are not watched: this node cannot be asked"
+            self._member.log.error(text, reason=reason, tried_every_seconds=LONGEST_INTERVAL)
+        if self._count >= AGAIN_AND_AGAIN:
+            state.note_failing(root, "watch", time.monotonic())
+
+    def clear(self) -> None:
+        """Begin anew: it is watched now."""
+        if self._count >= AGAIN_AND_AGAIN:
+            state.forget(self._member.settings.root, f"{state.FAILING_FILE}watch")
+            self._member.log.info("partitions are watched again")
+        self._count = 0
 
 
 class Watcher:
@@ -76,7 +109,7 @@ class Watcher:
         self._identity, _ = facts.read_schema(member.places, member.node)
         self._doubt = Doubt(member)
 
-    def follow(self) -> None:
+    def follow(self, failures: Failures) -> None:
         """Subscribe to the events of this node's Mnesia; check the members after each.
 
         Returns when Mnesia stops, or does not take the subscription.
@@ -88,6 +121,7 @@ class Watcher:
             answer = connection.call("mnesia_subscr", "subscribe", system, WATCH_TIMEOUT)
             if not (isinstance(answer, tuple) and answer[:1] == (Atom("ok"),)):
                 return
+            failures.clear()
             while True:
                 self._doubt.look_if_due()
                 self._check(connection)

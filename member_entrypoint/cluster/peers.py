@@ -8,8 +8,7 @@ from member_entrypoint.cluster.facts import marker_file, parse_marker
 from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
-from member_entrypoint.erlang import epmd
-from member_entrypoint.erlang.rpc import RefusesError, RpcError
+from member_entrypoint.erlang.rpc import OtherNameError, RefusesError, RpcError
 from member_entrypoint.network import names, surroundings
 from member_entrypoint.terms import Atom, show
 
@@ -17,7 +16,6 @@ ORDINALS = 10  # how many of them are tried, from that of the primary on
 SCAN_DNS_TIMEOUT = 2.0  # seconds for each of many nodes
 SCAN_TIMEOUT = 1.0  # seconds for the answer of each of many nodes, or of the epmd of its host
 ANSWER_TIMEOUT = 10.0  # seconds for a node that all depends on
-WAITS_EMPTY = "-waits-empty"
 LARGEST_POOL = 16  # threads
 STARTED = b"started"
 REFUSED = "refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its vm.dist.args?"
@@ -98,22 +96,23 @@ def _see(member: Member, node: str, timeout: float) -> Seen:
 
 
 def _find(member: Member, node: str, dns_timeout: float, timeout: float) -> Seen:
-    """Look for a node in the epmd of its host; the cheap questions come first."""
-    name, _, host = node.partition("@")
+    """Look for a node: in the epmd of its host, or at its own port; cheap questions come first."""
+    host = node.partition("@")[2]
     answer = names.look_up(host, member.places, dns_timeout)
     if not answer.addresses:
         state = State.ABSENT if answer.absent else State.UNKNOWN
         return Seen(Peer(state, why=f"no address for {host}: {answer.reason}"))
-    silent, why = False, ""
+    how = member.erlang.reach
     from_dns = () if answer.from_hosts else answer.addresses
-    for address in answer.addresses:
-        known = epmd.names(address, timeout, member.erlang.reach.epmd_port)
-        if name in (known.names or ()):
+    silent, why = True, how.why_unusable(host)
+    for number, address in enumerate(how.usable(answer.addresses)):
+        found = member.erlang.way.find(address, node, timeout)
+        if found.there:
             return Seen(Peer(State.REGISTERED), from_dns)
-        if name + WAITS_EMPTY in (known.names or ()):
-            return Seen(Peer(State.EMPTY, why=f"{node} waits itself, with an empty disk"), from_dns)
-        silent = silent or (known.names is None and not known.refused)
-        why = known.reason or f"the epmd of {host} ({address}) has no node {name}"
+        if found.waits_empty:
+            return Seen(Peer(State.EMPTY, why=found.why), from_dns)
+        silent = found.silent or (silent and number > 0)
+        why = found.why
     return Seen(Peer(State.SILENT if silent else State.STOPPED, why=why), from_dns)
 
 
@@ -133,8 +132,10 @@ def ask_node(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Peer:
     ]
     try:
         status, *answers = member.erlang.ask(node, calls, timeout)
-    except RefusesError:
-        return Peer(State.REFUSES, why=f"{node} {REFUSED}")
+    except OtherNameError as error:
+        return _called(member, node, error.name)
+    except RefusesError as error:
+        return Peer(State.REFUSES, why=str(error) if error.certificate else f"{node} {REFUSED}")
     except RpcError as error:
         return Peer(State.BUSY, why=str(error))
     if not isinstance(status, tuple) or status[:1] == (Atom("badrpc"),):
@@ -142,6 +143,17 @@ def ask_node(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Peer:
     if status[:1] == (Atom("stopping"),):
         return Peer(State.GOING, why=f"{node} shuts down")
     return _peer(node, answers)
+
+
+def _called(member: Member, node: str, name: str) -> Peer:
+    """Return what it means that a node of another name answers.
+
+    Waiting helps where an address went to another host; not with an alias, or another letter case.
+    """
+    if node == member.settings.cluster_with or name.lower() == node.lower():
+        why = f"the node there is called {name}, CLUSTER_WITH must name that"
+        return Peer(State.OTHER_NAME, why=why)
+    return Peer(State.BUSY, why=f"what answers there is not {node} but {name}")
 
 
 def _peer(node: str, answers: list[Any]) -> Peer:

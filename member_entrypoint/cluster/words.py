@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from member_entrypoint.cluster.decision import Decision
-from member_entrypoint.cluster.inference import cluster_of
+from member_entrypoint.cluster.inference import cluster_of, has_other_name
 from member_entrypoint.cluster.knowledge import Known, Nodes, Peer, State, founded, founder
 from member_entrypoint.errors import ClusteringError, RemovedError
 
@@ -44,7 +44,7 @@ def refusal(
     """Return the error of a node that does not go on; `join_timeout` is in seconds."""
     other = ", ".join(decision.whom) or known.target or "its cluster"
     text = f"Failed clustering {known.node} with {other}: "
-    told = _REFUSALS.get(decision.rule)
+    told = _REFUSALS.get("other_name" if has_other_name(known) else decision.rule)
     if told:
         error = RemovedError if known.phase.name == "BESIDE" else ClusteringError
         return error(text + told(known, decision))
@@ -116,6 +116,7 @@ def _two_clusters(known: Known, decision: Decision) -> str:
 
 
 _REFUSALS = {
+    "other_name": lambda known, decision: why(known, decision.whom),
     "own_data": _own_data,
     "removed": _removed,
     "other_cluster": _other_cluster,

@@ -17,7 +17,7 @@ from collections import deque
 from itertools import cycle
 from typing import Any, Protocol, Self
 
-from member_entrypoint.erlang import epmd
+from member_entrypoint.erlang import epmd, messages
 from member_entrypoint.erlang.etf import (
     NEW_PID,
     NEW_REFERENCE,
@@ -26,17 +26,6 @@ from member_entrypoint.erlang.etf import (
     VERSION,
     Identifier,
     encode,
-)
-from member_entrypoint.erlang.messages import (
-    MONITOR_P,
-    OLD_FLAGS,
-    OUR_FLAGS,
-    PASS_THROUGH,
-    REG_SEND,
-    delivered,
-    digest,
-    printable,
-    read_challenge,
 )
 from member_entrypoint.terms import Atom, TermError
 
@@ -48,10 +37,6 @@ _NUMBERS = cycle(range(10, 74))  # of two digits each: all names are of one leng
 TICK = b"\0\0\0\0"
 CHUNK = 65536
 LONGEST_PACKET = 1 << 24
-WAITS_EMPTY = b"mongooseim_entrypoint_waits_empty"
-"""The status in a handshake with a member that waits, without a VM; a node takes it for a no."""
-TLS_ALERT = b"\x15\x03"
-"""How the answer of a TLS server begins to whom does not speak TLS."""
 MOST_WAITING = 1000
 """How many messages are kept that nobody has asked for."""
 
@@ -87,6 +72,10 @@ class WaitsEmptyError(DistributionError):
 
 class RefusedError(DistributionError):
     """The node is there, and refuses us: another cookie, most likely."""
+
+
+class CertificateError(RefusedError):
+    """The certificate of the one is not accepted by the other; the text says whose, and why."""
 
 
 class Secured(Protocol):
@@ -137,7 +126,7 @@ class Connection:
         try:
             self._connect(address, port, node, cookie, tls)
         except TimeoutError:
-            raise NoAnswerError(f"{node}: no answer within {timeout:g} s") from None
+            raise NoAnswerError(f"{node}: no answer within {timeout:.3g} s") from None
         except ConnectionRefusedError:
             text = f"nothing listens on {address} port {port}, where {node} would"
             raise NotListeningError(text) from None
@@ -191,7 +180,7 @@ class Connection:
         self._calls += 1
         reference = self._reference(self._calls)
         message = (Atom("$gen_call"), (self.pid, reference), request)
-        self._send((REG_SEND, self.pid, Atom(""), Atom(name)), message)
+        self._send((messages.REG_SEND, self.pid, Atom(""), Atom(name)), message)
         while True:
             answer = self._receive()
             if isinstance(answer, tuple) and answer[:1] == (reference,):
@@ -203,7 +192,7 @@ class Connection:
     def monitor(self, name: str) -> None:
         """Have `receive` return `(DOWN, Reason)` when the process of this name ends there."""
         self._calls += 1
-        self._send((MONITOR_P, self.pid, Atom(name), self._reference(self._calls)))
+        self._send((messages.MONITOR_P, self.pid, Atom(name), self._reference(self._calls)))
 
     @property
     def pid(self) -> Identifier:
@@ -241,14 +230,14 @@ class Connection:
             except OSError as error:
                 raise NoAnswerError(f"no answer: {error.strerror or error}") from None
             try:
-                messages = delivered(packet)
+                delivered = messages.delivered(packet)
             except TermError as error:
                 raise DistributionError(f"an answer that is not understood: {error}") from None
-            if messages:
-                return messages[0]
+            if delivered:
+                return delivered[0]
 
     def _send(self, control: tuple[Any, ...], message: Any = None) -> None:
-        packet = PASS_THROUGH + VERSION + encode(control)
+        packet = messages.PASS_THROUGH + VERSION + encode(control)
         if message is not None:
             packet += VERSION + encode(message)
         try:
@@ -302,7 +291,7 @@ class Connection:
 
     def _frame(self) -> bytes:
         length = self._take(struct.calcsize(self._length))
-        if length == TLS_ALERT:
+        if length == messages.TLS_ALERT:
             raise DistributionError("the node speaks TLS, and -proto_dist of this one does not")
         (size,) = struct.unpack(self._length, length)
         if size > LONGEST_PACKET:
@@ -314,9 +303,9 @@ class Connection:
         name = self._name.encode()
         creation = secrets.randbelow(2**32 - 4) + 4
         if self._new:
-            hello = struct.pack("!cQIH", b"N", OUR_FLAGS, creation, len(name)) + name
+            hello = struct.pack("!cQIH", b"N", messages.OUR_FLAGS, creation, len(name)) + name
         else:
-            hello = struct.pack("!cHI", b"n", LOWEST, OLD_FLAGS) + name
+            hello = struct.pack("!cHI", b"n", LOWEST, messages.OLD_FLAGS) + name
         try:
             self._put(struct.pack(self._length, len(hello)) + hello)
         except OSError as error:
@@ -331,23 +320,23 @@ class Connection:
         status = self._frame()
         if status[:1] != b"s":
             raise DistributionError(f"{node}: does not speak the protocol")
-        if status[1:] == WAITS_EMPTY:
+        if status[1:] == messages.WAITS_EMPTY:
             raise WaitsEmptyError(f"{node} waits itself, with an empty disk")
         if status not in {b"sok", b"sok_simultaneous"}:
-            word = printable(status[1:].decode(errors="replace"))
+            word = messages.printable(status[1:].decode(errors="replace"))
             raise RefusedError(f"the node refuses us: {word}")
-        challenge, answering = read_challenge(self._frame(), new=self._new)
+        challenge, answering = messages.read_challenge(self._frame(), new=self._new)
         if answering != node:
-            raise OtherNodeError(node, printable(answering))
+            raise OtherNodeError(node, messages.printable(answering))
         if cookie is None:
             return creation
         ours = secrets.randbits(32)
-        proof = b"r" + struct.pack("!I", ours) + digest(cookie, challenge)
+        proof = b"r" + struct.pack("!I", ours) + messages.digest(cookie, challenge)
         self._put(struct.pack(self._length, len(proof)) + proof)
         try:
             answer = self._frame()
         except ConnectionError:
             raise RefusedError("the node refuses our cookie") from None
-        if answer != b"a" + digest(cookie, ours):
+        if answer != b"a" + messages.digest(cookie, ours):
             raise RefusedError("the node does not know our cookie")
         return creation

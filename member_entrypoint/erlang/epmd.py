@@ -34,16 +34,18 @@ class Names(NamedTuple):
 class Registration:
     """A name held in the epmd of this host until it is closed."""
 
-    def __init__(self, name: str, timeout: float = 3.0, port: int = PORT) -> None:
+    def __init__(
+        self, name: str, timeout: float = 3.0, port: int = PORT, *, address: str = "127.0.0.1"
+    ) -> None:
         """Register `name` as a hidden node that nobody can connect to, within `timeout` seconds.
 
-        Raises OSError, also where the epmd does not accept the name.
+        `address` is a loopback one. Raises OSError, also where the epmd does not accept the name.
         """
         deadline = time.monotonic() + timeout
         encoded = name.encode()
         request = struct.pack("!sHBBHHH", ALIVE2_REQ, NOBODYS_PORT, HIDDEN, 0, 6, 5, len(encoded))
         request += encoded + b"\0\0"
-        self._connection = _request("127.0.0.1", port, request, deadline)
+        self._connection = _request(address, port, request, deadline)
         try:
             _check_accepted(self._connection, name, deadline)
         except BaseException:

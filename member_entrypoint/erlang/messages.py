@@ -34,6 +34,10 @@ MONITOR_P, MONITOR_P_EXIT = 19, 21
 MONITOR_P_EXIT_LENGTH = 5
 DOWN = Atom("DOWN")
 PASS_THROUGH = b"p"
+WAITS_EMPTY = b"mongooseim_entrypoint_waits_empty"
+"""The status in a handshake with a member that waits, without a VM; a node takes it for a no."""
+TLS_ALERT = b"\x15\x03"
+"""How the answer of a TLS server begins to whom does not speak TLS."""
 
 
 def printable(text: str) -> str:

@@ -31,6 +31,7 @@ class Reach(NamedTuple):
     `carrier` is what -proto_dist says. `epmd_port` is the TCP port of each host's epmd. A node
     listens on `node_port`; 0: its epmd knows. `epmd_module` asks instead of an epmd, if given.
     `interface` is the address that this node listens at; empty: all. `listens`: it does at all.
+    `starts_epmd`: the VM starts an epmd where none runs.
     """
 
     carrier: str = PLAIN[0]
@@ -39,6 +40,7 @@ class Reach(NamedTuple):
     epmd_module: str = ""
     interface: str = ""
     listens: bool = True
+    starts_epmd: bool = True
 
     @property
     def direct(self) -> bool:
@@ -59,6 +61,11 @@ class Reach(NamedTuple):
     def own(self) -> tuple[str, ...]:
         """The addresses at which this node itself can be asked, in the order of trying."""
         return (self.interface,) if self.interface else LOOPBACK[self.ipv6]
+
+    @property
+    def own_epmd(self) -> str:
+        """The address of this host's epmd, which listens there whatever ERL_EPMD_ADDRESS says."""
+        return LOOPBACK[self.ipv6][0]
 
     def usable(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Return those of a host's addresses that its node can be reached at."""
@@ -114,6 +121,7 @@ def reach(given: flags.Flags, settings: Settings, app_config: str = "") -> Reach
         epmd_module="" if module == "erl_epmd" else module,
         interface=_address(kernel(INTERFACE)),
         listens=given.get("dist_listen") != "false",
+        starts_epmd=given.get("start_epmd") != "false",
     )
 
 

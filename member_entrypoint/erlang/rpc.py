@@ -64,7 +64,24 @@ class NodeDownError(RpcError):
 
 
 class RefusesError(NodeDownError):
-    """The node is there, and refuses us: another cookie, most likely."""
+    """The node is there, and refuses us; `certificate`: over a certificate, as the text says.
+
+    Else it has another cookie, most likely.
+    """
+
+    def __init__(self, text: str, *, certificate: bool = False) -> None:
+        """Take what is said."""
+        super().__init__(text)
+        self.certificate = certificate
+
+
+class OtherNameError(RpcError):
+    """Another node answers where this one was to be; `name` is its name."""
+
+    def __init__(self, node: str, name: str) -> None:
+        """Take the node that was meant, and the one that answers."""
+        super().__init__(f"{node}: what answers there is not {node} but {name}")
+        self.name = name
 
 
 class Erlang:
@@ -137,7 +154,9 @@ class Erlang:
             except distribution.WaitsEmptyError as error:
                 raise NodeDownError(str(error)) from None
             except distribution.RefusedError as error:
-                raise RefusesError(f"{node} refuses us: {error}") from None
+                certificate = isinstance(error, distribution.CertificateError)
+                text = str(error) if certificate else f"{node} refuses us: {error}"
+                raise RefusesError(text, certificate=certificate) from None
             except distribution.NotListeningError as error:
                 reason = str(error)
                 # An epmd that knows the node contradicts that: a VM may see more.
@@ -150,16 +169,18 @@ class Erlang:
 
     def is_up(self, timeout: float) -> bool:
         """Tell whether others can find the VM of this node by now; within `timeout` seconds."""
-        found = self.way.find(self.reach.own[0], self._own_node, timeout)
-        return self.reach.direct and found.there
+        address = self.reach.own[0] if self.reach.node_port else self.reach.own_epmd
+        return self.reach.direct and self.way.find(address, self._own_node, timeout).there
 
     def _ask_directly(self, node: str, calls: list[Call], timeout: float) -> list[Any] | None:
         """Return the answers, or None where another way of asking may give them."""
         try:
             with self.connect(node, timeout) as connection:
                 return [connection.call(*call, timeout) for call in calls]
+        except distribution.OtherNodeError as error:
+            raise OtherNameError(node, error.node) from None
         except (distribution.NoAnswerError, TermError) as error:
-            raise RpcError(f"{node}: {error}") from None
+            raise RpcError(f"{node}: {str(error).removeprefix(f'{node}: ')}") from None
         except distribution.DistributionError:
             return None
 

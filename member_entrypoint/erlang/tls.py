@@ -11,7 +11,11 @@ import ssl
 from typing import Any, NamedTuple
 
 from member_entrypoint import terms
-from member_entrypoint.erlang.distribution import DistributionError, NotTlsError, RefusedError
+from member_entrypoint.erlang.distribution import (
+    CertificateError,
+    DistributionError,
+    NotTlsError,
+)
 from member_entrypoint.release.flags import Flags
 from member_entrypoint.terms import Atom, TermError
 
@@ -92,7 +96,7 @@ class Tls:
         if isinstance(error, ssl.SSLCertVerificationError):
             text = f"the certificate of {node} is not accepted: {error.verify_message}"
             # What was not heeded might have accepted it: a VM can tell.
-            return DistributionError(text) if self.options().unheeded else RefusedError(text)
+            return DistributionError(text) if self.options().unheeded else CertificateError(text)
         if not isinstance(error, ssl.SSLError):
             return None
         reason = error.reason or ""
@@ -100,7 +104,7 @@ class Tls:
             return NotTlsError(f"{node} does not speak TLS, and -proto_dist of this one does")
         if "_ALERT_" in reason:
             words = reason.partition("_ALERT_")[2].replace("_", " ").lower()
-            return RefusedError(f"{node} refuses our certificate, or our TLS: {words}")
+            return CertificateError(f"{node} refuses our certificate, or our TLS: {words}")
         return DistributionError(f"{node}: TLS: {reason.replace('_', ' ').lower() or error}")
 
 

@@ -6,7 +6,8 @@ import socketserver
 import struct
 import threading
 
-from member_entrypoint.erlang.distribution import CHUNK, WAITS_EMPTY
+from member_entrypoint.erlang.distribution import CHUNK
+from member_entrypoint.erlang.messages import WAITS_EMPTY
 from member_entrypoint.erlang.reach import Reach
 
 CLIENT_TIMEOUT = 3.0  # seconds in which a client reads the answer

@@ -45,6 +45,7 @@ class Carrier:
     named: str = "short"
     """Nodes have short names, long ones, or those of addresses."""
     variables: dict[str, str] = field(default_factory=dict)
+    """More of the environment; ADDRESS is the host's own address."""
 
     def address(self, number: int) -> str:
         """Return the address of a host."""
@@ -136,7 +137,10 @@ class Host:
             "CLUSTER_COOKIE": "sample",
             "LOG_FORMAT": "logfmt",
             **named,
-            **self.carrier.variables,
+            **{
+                name: value.replace("ADDRESS", self.carrier.address(self.number))
+                for name, value in self.carrier.variables.items()
+            },
             **variables,
         }
 

@@ -23,7 +23,7 @@ IPV6_TLS = "-proto_dist inet6_tls -ssl_dist_optfile OPTFILE"
 CARRIERS = {
     "plain": Carrier(),
     "other port of epmd": Carrier(variables={"ERL_EPMD_PORT": "4370"}),
-    "epmd at one address": Carrier(variables={"ERL_EPMD_ADDRESS": "10.88.0.1,10.88.0.2"}),
+    "epmd at one address": Carrier(variables={"ERL_EPMD_ADDRESS": "ADDRESS"}),
     "no epmd": Carrier(FIXED),
     "one interface": Carrier("-kernel inet_dist_use_interface ADDRESS"),
     "TLS": Carrier(TLS),
