@@ -37,7 +37,7 @@ class Way:
 
     def __init__(self, reach: Reach, given: Flags, folder: str, own_host: str) -> None:
         """Take the VM's flags; paths in them are relative to `folder`, where the VM runs."""
-        self._reach = reach
+        self.reach = reach
         self._own_host = own_host
         self._tls: Tls | None = None
         if reach.tls:
@@ -55,19 +55,19 @@ class Way:
             self._own_host,
             cookie,
             timeout,
-            epmd_port=self._reach.epmd_port,
-            node_port=self._reach.node_port,
+            epmd_port=self.reach.epmd_port,
+            node_port=self.reach.node_port,
             tls=None if plain else self._tls,
         )
 
     def find(self, address: str, node: str, timeout: float) -> Found:
         """Return whether `node` is at `address`, after `timeout` seconds at most; never raises."""
-        if not self._reach.direct:
+        if not self.reach.direct:
             return Found(there=True)  # as far as is known: only a VM can tell
-        if self._reach.node_port:
+        if self.reach.node_port:
             return self._by_port(address, node, timeout)
         name = node.partition("@")[0]
-        known = epmd.names(address, timeout, self._reach.epmd_port)
+        known = epmd.names(address, timeout, self.reach.epmd_port)
         if known.names is None:
             return Found(silent=not known.refused, why=known.reason)
         if name in known.names:
@@ -97,11 +97,11 @@ class Way:
 
     def unheeded(self) -> str:
         """Return what cannot be heeded of what the VM was given, in words; empty if nothing."""
-        if self._reach.epmd_module:
-            flag = f"-epmd_module {self._reach.epmd_module}"
+        if self.reach.epmd_module:
+            flag = f"-epmd_module {self.reach.epmd_module}"
             return f"{flag}: only this module knows where nodes are, so {BY_VM}"
-        if not self._reach.direct:
-            return f"-proto_dist {self._reach.carrier} is not known here, so {BY_VM}"
+        if not self.reach.direct:
+            return f"-proto_dist {self.reach.carrier} is not known here, so {BY_VM}"
         try:
             left = self._tls.options().unheeded if self._tls is not None else ()
         except DistributionError as error:

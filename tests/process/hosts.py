@@ -7,8 +7,12 @@ Each host has its own network, host name, hosts file and root folder. What the t
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import shutil
+import signal
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING
 from certificates import Authority
 from processes import MEMBER, ROOT, Machine, Mode, Program, eventually, tool
 
+from member_entrypoint import state
 from member_entrypoint.places import Places
 from member_entrypoint.release import server_root
 
@@ -94,8 +99,12 @@ class Host:
         for name in ("run/mongooseim", "var/lib/mongooseim", "var/log/mongooseim", "etc"):
             (self.root / name).mkdir(parents=True)
         numbers = ",".join(carrier.address(number).split("."))
-        optfile = folder / "ssl.conf"
-        flags = carrier.flags.replace("OPTFILE", str(optfile)).replace("ADDRESS", f"{{{numbers}}}")
+        self._optfile = folder / f"ssl-{number}.conf"
+        if carrier.tls:
+            shutil.copy2(folder / "ssl.conf", self._optfile)
+        flags = carrier.flags.replace("OPTFILE", str(self._optfile)).replace(
+            "ADDRESS", f"{{{numbers}}}"
+        )
         self._write(installed / "etc/vm.dist.args", f"{flags}\n{TICKS}")
         server_root.lay_out(str(installed), Places(str(self.root)))
         (self.root / "usr/lib/mongooseim").symlink_to("mongooseim-image")
@@ -155,6 +164,34 @@ class Host:
             return self.run(machine, "health", "ready")[0] == 0
 
         eventually(ready, f"{self.node} is ready", timeout=SLOW)
+
+    @contextlib.contextmanager
+    def stopped_vm(self) -> Iterator[None]:
+        """Stop the VM while the block runs: it hangs then, whatever the signal."""
+        vm = int(state.processes(str(self.root))["vm"][0])
+        os.kill(vm, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(vm, signal.SIGCONT)
+
+    def whats_wrong(self) -> str:
+        """Return what a probe finds wrong with the node, by what PID 1 has noted of its reach."""
+        node = state.processes(str(self.root))["node"]
+        script = (
+            "from member_entrypoint.health import probe; probe.NODE_TIMEOUT = 1.0;"
+            f"print(probe.whats_wrong_with_node(*{node!r}))"
+        )
+        return self.shell(f"cd {ROOT} && {sys.executable} -c {shlex.quote(script)}").strip()
+
+    def name(self, alias: str, number: int) -> None:
+        """Have the hosts file of this host name another one."""
+        with (self.root / "etc/hosts").open("a") as file:
+            file.write(f"{self.carrier.address(number)} {alias}\n")
+
+    def replace_options(self, certificate: Path, authority: Path) -> None:
+        """Give this node other options for TLS."""
+        self._optfile.write_text(options_for_tls(certificate, authority))
 
     def shell(self, script: str) -> str:
         """Run a script of the shell on this host; return what it prints."""
@@ -223,12 +260,13 @@ def _write_options(folder: Path, carrier: Carrier, count: int) -> None:
     names = [carrier.host(number) for number in range(1, count + 1)]
     kind = "IP" if carrier.named == "address" else "DNS"
     certificate = authority.issue("node", *(f"{kind}:{name}" for name in names))
-    both = (
-        f'{{certfile, "{certificate}"}}, {{cacertfile, "{authority.ca}"}}, {{verify, verify_peer}}'
-    )
-    (folder / "ssl.conf").write_text(
-        f"[{{server, [{both}, {{fail_if_no_peer_cert, true}}]}}, {{client, [{both}]}}].\n"
-    )
+    (folder / "ssl.conf").write_text(options_for_tls(certificate, authority.ca))
+
+
+def options_for_tls(certificate: Path, authority: Path) -> str:
+    """Return a file with options for both sides, each of which verifies the other."""
+    both = f'{{certfile, "{certificate}"}}, {{cacertfile, "{authority}"}}, {{verify, verify_peer}}'
+    return f"[{{server, [{both}, {{fail_if_no_peer_cert, true}}]}}, {{client, [{both}]}}].\n"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from certificates import Authority
 from hosts import SLOW, Carrier, Host, build_sample, hosts
 
 if TYPE_CHECKING:
@@ -48,6 +49,37 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path, sample: Path) -> Iterat
         yield made
 
 
+@pytest.mark.parametrize("carrier", ["plain", "no epmd", "IPv6"])
+@pytest.mark.parametrize("name", ["mongooseim@alias", "mongooseim@CHAT-1"])
+def test_a_name_that_the_other_does_not_have_ends_the_wait_at_once(
+    tmp_path: Path, sample: Path, machine: Machine, carrier: str, name: str
+) -> None:
+    """An alias in the network, and another letter case: status 2, and the name to use."""
+    with hosts(tmp_path, sample, CARRIERS[carrier]) as (first, second):
+        primary = first.start(machine, JOIN_CLUSTER="false")
+        primary.wait_for_output("MongooseIM started", timeout=SLOW)
+        second.name("alias", 1)
+        member = second.start(machine, CLUSTER_WITH=name)
+        said = f"the node there is called {first.node}, CLUSTER_WITH must name that"
+        assert said in member.wait_for_output("Failed clustering", timeout=SLOW)
+        assert member.wait() == 2
+
+
+def test_a_foreign_certificate_is_said(tmp_path: Path, sample: Path, machine: Machine) -> None:
+    """The one that waits says whose certificate is not accepted; it never serves."""
+    with hosts(tmp_path, sample, CARRIERS["TLS"]) as (first, second):
+        first.start(machine, JOIN_CLUSTER="false").wait_for_output(
+            "MongooseIM started", timeout=SLOW
+        )
+        foreign = Authority(tmp_path, "foreign")
+        second.replace_options(foreign.issue("foreign-node", "DNS:chat-2"), foreign.ca)
+        member = second.start(machine, JOIN_TIMEOUT="5")
+        output = member.wait_for_output("Failed clustering", timeout=SLOW)
+        assert f"the certificate of {first.node} is not accepted: " in output
+        assert "MongooseIM started" not in output
+        assert member.wait() == 2
+
+
 def test_members_live_together(pair: list[Host], machine: Machine) -> None:
     """From the first look at each other to the end of the one and the loss of the other."""
     first, second = pair
@@ -59,6 +91,9 @@ def test_members_live_together(pair: list[Host], machine: Machine) -> None:
     member.wait_for_output(f"Clustered {second.node} with {first.node}", timeout=SLOW)
     second.becomes_ready(machine)
     assert first.run(machine, "health", "live") == (0, "live\n")
+    with first.stopped_vm():
+        assert first.whats_wrong() == "the Erlang VM hangs: it closed no connection within 1 s"
+    assert first.whats_wrong() == ""
     member.send(signal.SIGTERM)
     assert member.wait() == 0, member.output()
     assert f"{second.node} left its cluster" in member.output()

@@ -94,7 +94,7 @@ def test_a_host_without_the_node_is_stopped(member: Member) -> None:
     with peer(name="other@chat-1"):
         found = asked.look(member)
         assert found.state is State.STOPPED
-        assert "has no node mongooseim" in found.why
+        assert "has no node mongooseim; it has other" in found.why
 
 
 def test_a_node_that_waits_with_an_empty_disk_is_known(member: Member) -> None:
@@ -113,6 +113,11 @@ def test_a_node_that_waits_with_an_empty_disk_is_known(member: Member) -> None:
         ({"cookie": "other"}, State.REFUSES, "is its cookie the same (CLUSTER_COOKIE)"),
         ({"status": b"not_allowed"}, State.REFUSES, "refuses the connection"),
         ({"says_name": OTHER}, State.BUSY, f"what answers there is not {PRIMARY} but {OTHER}"),
+        (
+            {"says_name": "mongooseim@Chat-1"},
+            State.OTHER_NAME,
+            "the node there is called mongooseim@Chat-1, CLUSTER_WITH must name that",
+        ),
         ({"begins_with": b"HTTP/1.1", "closes_after": 8}, State.BUSY, "is down"),
         ({"answer": in_a_cluster(), "drips": 0.5}, State.BUSY, "no answer within 1 s"),
     ],

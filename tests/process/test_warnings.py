@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import MEMBER, Machine, Mode, Program
+from loopback import free_port
+from processes import MEMBER, Machine, Mode, Program, eventually
+
+from member_entrypoint import state
 
 if TYPE_CHECKING:
     from releases import FakeRelease
@@ -97,3 +101,21 @@ def test_what_nobody_could_join_ends_with_78(
     status, output = machine.run(PLAIN, [], environment=release.environment(**clustered))
     assert (status, said in output) == (78, True)
     machine.start(PLAIN, environment=release.environment()).wait_for_output("runs alone")
+
+
+def test_a_watcher_that_fails_again_and_again_says_so_once(
+    machine: Machine, release: FakeRelease
+) -> None:
+    """As with a node that nobody can ask; it is in the metrics, too."""
+    release.lay_down_schema()
+    clustered = {"JOIN_CLUSTER": "true", "CLUSTER_WITH": "mongooseim@chat-2"}
+    port = free_port()
+    environment = release.environment(**clustered, ERL_EPMD_PORT=str(port))
+    running = machine.start(PLAIN, environment=environment)
+    said = running.wait_for_output("partitions are not watched: this node cannot be asked")
+    assert "is down: no epmd on" in said
+    note = release.root / f"{state.FAILING_FILE}watch"
+    first = eventually(lambda: note.exists() and note.read_text(), "it is noted")
+    assert state.is_failing(str(release.root), "watch", time.monotonic())
+    eventually(lambda: note.read_text() != first, "it is noted again")
+    assert running.output().count("partitions are not watched") == 1
