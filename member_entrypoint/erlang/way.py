@@ -66,7 +66,7 @@ class Way:
             return Found(there=True)  # as far as is known: only a VM can tell
         if self.reach.node_port:
             return self._by_port(address, node, timeout)
-        name = node.partition("@")[0]
+        name, _, host = node.partition("@")
         known = epmd.names(address, timeout, self.reach.epmd_port)
         if known.names is None:
             return Found(silent=not known.refused, why=known.reason)
@@ -76,7 +76,7 @@ class Way:
             return Found(waits_empty=True, why=f"{node} waits itself, with an empty disk")
         others = ", ".join(sorted(known.names)[:3])
         has = f"; it has {others}" if others else ""
-        return Found(why=f"the epmd at {address} has no node {name}{has}")
+        return Found(why=f"the epmd of {host} ({address}) has no node {name}{has}")
 
     def _by_port(self, address: str, node: str, timeout: float, *, plain: bool = False) -> Found:
         try:
