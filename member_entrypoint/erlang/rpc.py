@@ -167,11 +167,6 @@ class Erlang:
             raise failure
         raise NodeDownError(f"{node} is down: {reason}")
 
-    def is_up(self, timeout: float) -> bool:
-        """Tell whether others can find the VM of this node by now; within `timeout` seconds."""
-        address = self.reach.own[0] if self.reach.node_port else self.reach.own_epmd
-        return self.reach.direct and self.way.find(address, self._own_node, timeout).there
-
     def _ask_directly(self, node: str, calls: list[Call], timeout: float) -> list[Any] | None:
         """Return the answers, or None where another way of asking may give them."""
         try:
