@@ -60,19 +60,20 @@ def test_our_own_name_comes_back_or_not(places: Places, zone: Zone, own: bool | 
 @pytest.mark.parametrize(
     ("hosts", "servers", "kubernetes", "knows_all"),
     [
-        ("", SERVER, False, False),
-        ("", f"{SERVER}\nnameserver {DOCKERS_SERVER}", False, True),
-        (PODS_HOSTS, SERVER, True, True),
-        (PODS_HOSTS.replace(" file.", " file (host network)."), SERVER, True, True),
+        ("", (), False, False),
+        ("", (DOCKERS_SERVER,), False, True),
+        (PODS_HOSTS, (), True, True),
+        (PODS_HOSTS.replace(" file.", " file (host network)."), (), True, True),
     ],
     ids=["neither", "Docker", "Kubernetes", "Kubernetes with the host's network"],
 )
 def test_docker_and_kubernetes_are_known_by_their_files(
-    places: Places, hosts: str, servers: str, *, kubernetes: bool, knows_all: bool
+    places: Places, hosts: str, servers: tuple[str, ...], *, kubernetes: bool, knows_all: bool
 ) -> None:
     """There DNS knows each container, so one that it does not know is not there, or hidden."""
     Path(places.hosts).write_text(hosts)
-    Path(places.resolv_conf).write_text(f"nameserver {servers}\n")
+    lines = [f"nameserver {server}\n" for server in (SERVER, *servers)]
+    Path(places.resolv_conf).write_text("".join(lines))
     with serving(SERVER, knows()):
         seen = see(HOST, places, TIMEOUT)
     assert (seen.kubernetes, seen.knows_all, seen.hidden) == (kubernetes, knows_all, knows_all)
