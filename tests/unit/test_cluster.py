@@ -83,6 +83,14 @@ CASES = {
         with_data(members=ONE, identity=OF_ME),
         Step.REFUSE,
     ),
+    "a node of another name answers where the node to join should be": (
+        known(peers={FIRST: Peer(State.OTHER_NAME)}),
+        Step.REFUSE,
+    ),
+    "the same, of one that has its data": (
+        with_data(phase=Phase.BESIDE, peers={FIRST: Peer(State.OTHER_NAME)}),
+        Step.RUN,
+    ),
     "data of its own that may be lost": (
         with_data(members=ONE, identity=OF_ME, record=Record(), discard=True),
         Step.ASK,
