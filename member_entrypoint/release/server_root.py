@@ -8,7 +8,6 @@ all else is the release's, by links. The programs are copies: they find `etc` by
 import contextlib
 import os
 import re
-import shutil
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
@@ -29,6 +28,8 @@ def lay_out(root: str, later: Places) -> None:
 
     `later` are the places as the member will see them. Raises OSError, `ConfigurationError`.
     """
+    import shutil  # 10 modules, which a start without a new release does not need
+
     server = os.path.join(root, SERVER)
     for name in (SERVER, "var", "log"):
         shutil.rmtree(os.path.join(root, name), ignore_errors=True)
@@ -122,7 +123,8 @@ def _copy_files(source: str, target: str) -> None:
     with os.scandir(source) as entries:
         for entry in entries:
             if entry.is_file():
-                shutil.copyfile(entry.path, os.path.join(target, entry.name))
+                with open(entry.path, "rb") as file:
+                    write_whole(os.path.join(target, entry.name), file.read(), 0o644)
 
 
 def _program(path: str, used: str, places: Places | None) -> bytes | None:

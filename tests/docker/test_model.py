@@ -179,7 +179,7 @@ def test_the_model_of_mnesia_does_what_mnesia_does(cluster: Cluster, name: str) 
     erl = container.exec("sh", "-c", "echo /usr/lib/mongooseim/erts-*/bin/erl").stdout.strip()
     script = Path(__file__).with_name("mnesia_nodes.py").read_text(encoding="utf-8")
     steps = SEQUENCES[name]
-    done = container.exec("python3", "-I", "-c", script, erl, "3", json.dumps(steps))
+    done = container.exec("python3", "-I", "-c", script, erl, "3", json.dumps(steps), timeout=150)
     lines = done.stdout.splitlines()
     assert len(lines) == len(steps), done
     world, identities = World((Node(),) * 3), dict[str, int]()
