@@ -118,8 +118,8 @@ def _build_member_image(tarball: Path) -> None:
         _build_image(MEMBER_IMAGE, "Dockerfile.member", f"--build-arg=BASE_IMAGE={base}")
 
 
-def _build_image(tag: str, dockerfile: str, build_arg: str) -> None:
-    command = ["docker", "build", f"--label={MARK}", build_arg, "-f", dockerfile, "-t", tag]
+def _build_image(tag: str, dockerfile: str, *build_args: str) -> None:
+    command = ["docker", "build", f"--label={MARK}", *build_args, "-f", dockerfile, "-t", tag]
     log = LOGS / f"{tag}-image.log"
     say(f"    {' '.join(command)} .")
     say(f"    (its output goes to {shown(log)})")
