@@ -1,0 +1,65 @@
+"""A primary without data whose DNS is silent, or whose join an older image began."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from members import make_member
+
+from member_entrypoint.cluster import looking
+from member_entrypoint.cluster.decision import Step, decide
+from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, Silence, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = "mongooseim@m-2"
+
+
+def test_a_primary_waits_before_it_starts_a_cluster_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as a DNS that has just been started may take; it asks again meanwhile."""
+    clock, asked = [0.0], list[float]()
+
+    class Paused:
+        def __init__(self, _deadline: float) -> None: ...
+
+        def over(self) -> bool:
+            return False
+
+        def time_to_speak(self, _about: str) -> bool:
+            return False
+
+        def pause(self, **_: object) -> None:
+            clock[0] += 1.0
+
+    def ask(_member: object, known: Known, _whom: object = ()) -> Known:
+        asked.append(clock[0])
+        peers = {OTHER: Peer(State.UNKNOWN)}
+        return known._replace(peers=peers, silence=Silence.DOUBT)
+
+    monkeypatch.setattr(looking, "Pauses", Paused)
+    monkeypatch.setattr(looking, "ask", ask)
+    monkeypatch.setattr(looking, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    _, decision = looking.decide_before(make_member(tmp_path, "m-1"), 1000.0)
+    assert (decision.step, decision.certain) == (Step.START_CLUSTER, False)
+    assert asked == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_join_that_an_older_image_began_is_gone_on_with() -> None:
+    """Its marker has no identity; the node that it names runs, alone."""
+    peer = Peer(State.UP, "i", frozenset({OTHER}), frozenset({OTHER}))
+    known = Known("mongooseim@m-1", None, peers={OTHER: peer})
+    began = decide(known._replace(record=Record(Marker.JOINING, OTHER)))
+    assert (began.step, began.whom) == (Step.JOIN, (OTHER,))
+    assert decide(known).step is Step.START_CLUSTER
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.SILENT, State.STARTING, State.BUSY])
+def test_a_primary_without_data_waits_for_who_may_have_them(state: State) -> None:
+    """A node whose host answers, and that does not run, may have the cluster's data, too."""
+    known = Known("mongooseim@m-1", None, peers={OTHER: Peer(state)})
+    assert decide(known).step is Step.WAIT
