@@ -32,6 +32,7 @@ from bench import (
     join,
     life,
     probe,
+    questions,
     report,
     shop,
 )
@@ -52,6 +53,7 @@ PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "signals": (init_work.measure_signals,),
     "reaping": (init_work.measure_reaping,),
     "formation": (formation.measure,),
+    "questions": (questions.measure,),
     "builder": (builds.measure_packing, builds.measure_builds),
     "builds": (dependencies.check_inputs, dependencies.measure, dependencies.measure_links),
 }

@@ -2,106 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-
-from member_entrypoint.cluster import facts, joining, looking, peers
-from member_entrypoint.cluster.decision import Step
-from member_entrypoint.cluster.knowledge import Marker, Nodes, Peer, Record, State
-from member_entrypoint.cluster.member import Member
-from member_entrypoint.cluster.node import role_of
-from member_entrypoint.cluster.peers import Seen
-from member_entrypoint.log import Log
-from member_entrypoint.network import surroundings
-from member_entrypoint.network.surroundings import Surroundings
-from member_entrypoint.pauses import Pauses
-from member_entrypoint.places import Places
-from member_entrypoint.release.active import Release
-from member_entrypoint.settings import read
+from counted_network import form
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-IDENTITY = "{{1700000000000000000,-1,1},mongooseim@m-1}"
 CANDIDATES = 9
 """Of the ten ordinals that a primary tries, those that are not its own."""
 
 
-class Network:
-    """A cluster of so many members, and what was asked of it."""
-
-    def __init__(self) -> None:
-        """Begin with nobody."""
-        self.members: Nodes = frozenset()
-        self.asked: Counter[str] = Counter()
-
-    def find(self, _member: Member, node: str, *_timeouts: float) -> Seen:
-        """Answer for DNS and epmd."""
-        self.asked["DNS"] += 1
-        if node not in self.members:
-            return Seen(Peer(State.ABSENT))
-        self.asked["epmd"] += 1
-        return Seen(Peer(State.REGISTERED))
-
-    def ask(self, _member: Member, _node: str, _timeout: float = 0.0) -> Peer:
-        """Answer for a node."""
-        self.asked["RPC"] += 1
-        return Peer(State.UP, IDENTITY, self.members, self.members)
-
-    def see(self, *_where: object) -> Surroundings:
-        """Answer for our own name."""
-        self.asked["DNS"] += 1
-        return Surroundings(True, knows_all=True, kubernetes=False, alone=False)  # noqa: FBT003
-
-
-def fresh_member(root: Path, number: int) -> Member:
-    """Return the member with this ordinal, its disk empty."""
-    read_settings = read({"ENTRYPOINT_ROOT": str(root / str(number)), "LOG_LEVEL": "error"})
-    places = Places(read_settings.root)
-    (root / str(number) / "var/lib/mongooseim").mkdir(parents=True)
-    node = f"mongooseim@m-{number}"
-    return Member(
-        settings=read_settings,
-        places=places,
-        release=Release(places.release, "1", "1"),
-        node=node,
-        role=role_of(read_settings, f"m-{number}", node),
-        log=Log("console", "error"),
-        cets=None,
-    )
-
-
-def form(network: Network, root: Path, size: int) -> list[Counter[str]]:
-    """Have so many members start one after the other; return what each of them has asked."""
-    costs = []
-    for number in range(1, size + 1):
-        network.asked.clear()
-        member = fresh_member(root, number)
-        deadline = time.monotonic() + 60
-        known, decision = looking.decide_before(member, deadline)
-        if decision.step is Step.JOIN:
-            peer = (known.peers or {})[decision.whom[0]]
-            record = Record(Marker.JOINING, decision.whom[0], peer.identity, peer.members)
-            facts.write_marker(member.places, member.node, record, durable=False)
-            joining._wait_until_it_may(member, decision.whom[0], record, Pauses(deadline))  # noqa: SLF001
-        network.members |= {member.node}
-        costs.append(Counter(network.asked))
-    return costs
-
-
 @pytest.mark.parametrize("size", [2, 10, 30, 100])
-def test_a_member_asks_each_other_one_once_at_most(
-    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_member_asks_each_other_one_once_at_most(size: int, tmp_path: Path) -> None:
     """Whether it is reached, that is; it talks to the node that it joins, and to no other."""
-    network = Network()
-    monkeypatch.setattr(peers, "_find", network.find)
-    monkeypatch.setattr(peers, "ask_node", network.ask)
-    monkeypatch.setattr(surroundings, "see", network.see)
-    first, *others = form(network, tmp_path, size)
+    first, *others = form(tmp_path, size)
     assert first == {"DNS": CANDIDATES + 1}
     for running, cost in enumerate(others, 1):
         assert cost["RPC"] == 2
