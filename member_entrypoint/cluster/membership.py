@@ -47,7 +47,7 @@ def _members(member: Member, known: Known, deadline: float) -> Nodes:
     pauses, failures = Pauses(deadline), 0
     while True:
         try:
-            return peers.mnesia_nodes(member, member.node, "db_nodes", ANSWER_TIMEOUT)
+            return peers.members_of(member, member.node, ANSWER_TIMEOUT)
         except rpc.RpcError as error:
             if pauses.over():
                 raise ClusteringError(

@@ -22,7 +22,7 @@ from member_entrypoint.cluster.partition_rule import (
     no_longer_missing,
     why_missing,
 )
-from member_entrypoint.erlang import distribution
+from member_entrypoint.erlang import distribution, mnesia
 from member_entrypoint.erlang.distribution import Connection
 from member_entrypoint.erlang.messages import DOWN
 from member_entrypoint.erlang.rpc import RpcError
@@ -173,8 +173,11 @@ class Watcher:
 
         A member that was down stays down when its host stops answering, too.
         """
-        known = _names(connection, "db_nodes")
-        running = _names(connection, "running_db_nodes")
+        on_disk, in_ram, running = (
+            mnesia.names(connection.call(*call, WATCH_TIMEOUT))
+            for call in (mnesia.ON_DISK, mnesia.IN_RAM, mnesia.RUNNING)
+        )
+        known = on_disk | in_ram
         away = sorted(known - running)
         if self._addresses.lost():
             states = dict.fromkeys(away, Missing.SILENT)
@@ -264,10 +267,3 @@ def _concerns_members(event: Any) -> bool:
         "mnesia_down",
         "inconsistent_database",
     }
-
-
-def _names(connection: Connection, key: str) -> frozenset[str]:
-    answer = connection.call("mnesia", "system_info", [Atom(key)], WATCH_TIMEOUT)
-    if not isinstance(answer, list):
-        raise RpcError(f"Mnesia does not say its {key}")
-    return frozenset(str(name) for name in answer)

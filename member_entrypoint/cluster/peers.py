@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from member_entrypoint.cluster.facts import marker_file, parse_marker
-from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
+from member_entrypoint.cluster.knowledge import Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
+from member_entrypoint.erlang import mnesia
 from member_entrypoint.erlang.rpc import OtherNameError, RefusesError, RpcError
 from member_entrypoint.network import names, surroundings
 from member_entrypoint.terms import Atom, show
@@ -123,9 +124,10 @@ def ask_node(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Peer:
     """
     calls: list[tuple[str, str, list[Any]]] = [
         ("init", "get_status", []),
-        ("mnesia", "system_info", [Atom("db_nodes")]),
-        ("mnesia", "system_info", [Atom("running_db_nodes")]),
-        ("mnesia", "table_info", [Atom("schema"), Atom("cookie")]),
+        mnesia.ON_DISK,
+        mnesia.IN_RAM,
+        mnesia.RUNNING,
+        mnesia.IDENTITY,
         ("mnesia_recover", "get_mnesia_downs", []),
         ("file", "read_file", [marker_file(member.places, node)]),
         ("file", "read_file", [member.release.status_file]),
@@ -158,27 +160,24 @@ def _called(member: Member, node: str, name: str) -> Peer:
 
 def _peer(node: str, answers: list[Any]) -> Peer:
     """Return what a node says, from its answers to all questions but the first."""
-    members, running, downs = (_names(answers[index]) for index in (0, 1, 3))
-    record = parse_marker(_content(answers[4]))
+    on_disk, in_ram, running, downs = (mnesia.names(answers[index]) for index in (0, 1, 2, 4))
+    members = on_disk | in_ram
+    record = parse_marker(_content(answers[5]))
     if node not in running:
         return Peer(State.STARTING, members=members, record=record, why=f"{node} {NO_MNESIA}")
-    identity = show(answers[2]) if isinstance(answers[2], tuple) else ""
+    identity = show(answers[3]) if isinstance(answers[3], tuple) else ""
     said = Peer(
         State.UP,
         "" if identity.startswith("{badrpc") else identity,
         members,
         running,
         downs,
-        serves=_content(answers[5]).strip() in {b"", STARTED},
+        serves=_content(answers[6]).strip() in {b"", STARTED},
         record=record,
     )
     if said.awaits:
         return said._replace(why=f"the Mnesia of {node} waits for {', '.join(sorted(said.awaits))}")
     return said if said.serves else said._replace(why=f"the server of {node} has not started yet")
-
-
-def _names(answer: Any) -> Nodes:
-    return frozenset(map(str, answer)) if isinstance(answer, list) else NOBODY
 
 
 def _content(answer: Any) -> bytes:
@@ -188,11 +187,12 @@ def _content(answer: Any) -> bytes:
     return b""
 
 
-def mnesia_nodes(
-    member: Member, node: str, key: str, timeout: float = SCAN_TIMEOUT
-) -> frozenset[str]:
-    """Return the nodes that `mnesia:system_info(KEY)` gives on `node`; raises `RpcError`.
+def members_of(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Nodes:
+    """Return the members of the cluster of `node`; raises `RpcError`, also if no Mnesia runs there.
 
-    `timeout` in seconds holds for the connection, and again for the answer.
+    `timeout` in seconds holds for the connection, and again for each answer.
     """
-    return _names(member.erlang.rpc(node, "mnesia", "system_info", [Atom(key)], timeout))
+    answers = member.erlang.ask(node, [mnesia.ON_DISK, mnesia.IN_RAM], timeout)
+    if not all(isinstance(answer, list) for answer in answers):
+        raise RpcError(f"{node} {NO_MNESIA}")
+    return mnesia.names(answers[0]) | mnesia.names(answers[1])

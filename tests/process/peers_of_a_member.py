@@ -80,17 +80,23 @@ class Mnesia:
     def __call__(self, module: str, function: str, arguments: list[Any]) -> Any:
         """Answer one call."""
         self.asked.append((module, function, *arguments))
-        if (module, function) == ("mnesia", "system_info"):
-            return [Atom(node) for node in self.nodes[arguments[0]]]
+        if (module, function) == ("ets", "lookup_element"):
+            return self._kept(str(arguments[1][1]))
         if function == "read_file":
             content = self.files.get("".join(map(chr, arguments[0])).rpartition("/")[2])
             return (Atom("ok"), content) if content else (Atom("error"), Atom("enoent"))
         answers = {
             "get_status": (Atom(self.status), Atom("started")),
-            "table_info": IDENTITY,
             "get_mnesia_downs": [Atom(node) for node in self.downs],
         }
         return answers.get(function, self._removes)
+
+    def _kept(self, key: str) -> Any:
+        """Return what Mnesia keeps in memory under a key."""
+        if key == "cookie":
+            return IDENTITY
+        listed = {"disc_copies": "db_nodes", "db_nodes": "running_db_nodes"}.get(key, "")
+        return [Atom(node) for node in self.nodes.get(listed, [])]
 
     def removed(self) -> list[tuple[Any, ...]]:
         """Return what was removed from the schema."""

@@ -18,7 +18,7 @@ from certificates import Authority
 from loopback import free_port
 from processes import eventually, tool
 
-from member_entrypoint.erlang import epmd
+from member_entrypoint.erlang import epmd, mnesia
 from member_entrypoint.erlang.distribution import (
     Connection,
     DistributionError,
@@ -58,6 +58,8 @@ class RealNode(NamedTuple):
 
     reach: Reach
     way: Way
+    folder: str
+    """A folder for it, as the node sees it."""
 
     def connect(self, node: str = NODE, cookie: str | None = COOKIE) -> Connection:
         """Connect to it."""
@@ -119,7 +121,7 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealNode]:
         stack.callback(made.kill)
         way = Way(how, ours, str(folder), HOST)
         eventually(lambda: way.find(how.own[0], NODE, LONG).there, "the node is there")
-        yield RealNode(how, way)
+        yield RealNode(how, way, inside)
     if OTP_ROOT:
         shutil.rmtree(folder)
 
@@ -144,3 +146,27 @@ def test_a_real_node_is_spoken_with(node: RealNode) -> None:
     if node.reach.tls:
         with pytest.raises(DistributionError, match=r"speaks TLS|closed|reset|no answer"):
             node.way.open(node.reach.own[0], NODE, COOKIE, 10.0, plain=True)
+
+
+@pytest.mark.parametrize("node", ["plain"], indirect=True)
+def test_a_mnesia_that_is_stopped_is_not_read_from_the_disk(node: RealNode) -> None:
+    """Who reads its schema there puts an empty one in the place of one that is just deleted."""
+    questions = (mnesia.ON_DISK, mnesia.IN_RAM, mnesia.RUNNING, mnesia.IDENTITY)
+    with node.connect() as connection:
+
+        def call(module: str, function: str, *arguments: object) -> object:
+            return connection.call(module, function, list(arguments), LONG)
+
+        call("application", "load", Atom("mnesia"))
+        call("application", "set_env", Atom("mnesia"), Atom("dir"), f"{node.folder}/mnesia")
+        assert call("mnesia", "create_schema", [Atom(NODE)]) == "ok"
+        assert call("mnesia", "start") == "ok"
+        on_disk, in_ram, running, identity = (call(*each[:2], *each[2]) for each in questions)
+        assert (on_disk, in_ram, running) == ([NODE], [], [NODE])
+        assert identity == call("mnesia", "table_info", Atom("schema"), Atom("cookie"))
+        assert call("mnesia", "stop") == "stopped"
+        assert call("mnesia", "system_info", Atom("db_nodes")) == [NODE]  # from the disk
+        for each in questions:
+            answer = call(*each[:2], *each[2])
+            assert isinstance(answer, tuple)
+            assert answer[0] == "badrpc"
