@@ -135,12 +135,14 @@ class Erlang:
         """
         deadline = time.monotonic() + timeout
         host = node.partition("@")[2]
-        answer = names.look_up(host, self._places, timeout)
-        addresses = self.reach.usable(answer.addresses)
         if node == self._own_node:
-            # The address of this machine may go away, as when it is taken out of its network.
-            addresses = tuple(dict.fromkeys((*self.reach.own, *addresses)))
-        reason = f"no address for {host}: {answer.reason or self.reach.why_unusable(host)}"
+            # Nothing else: its address may go away, and DNS with it, as when it is taken out of
+            # its network.
+            addresses, reason = self.reach.own, ""
+        else:
+            answer = names.look_up(host, self._places, timeout)
+            addresses = self.reach.usable(answer.addresses)
+            reason = f"no address for {host}: {answer.reason or self.reach.why_unusable(host)}"
         failure: distribution.DistributionError | None = None
         for number, address in enumerate(addresses):
             # They share the time that is left: a silent one must not use up that of the others.
