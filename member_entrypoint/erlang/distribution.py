@@ -39,6 +39,13 @@ CHUNK = 65536
 LONGEST_PACKET = 1 << 24
 MOST_WAITING = 1000
 """How many messages are kept that nobody has asked for."""
+NOTICED_WHEN_DEAD = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
+"""Seconds, the last one milliseconds; an address that goes away takes its connections with it."""
 
 
 class DistributionError(Exception):
@@ -142,7 +149,8 @@ class Connection:
     ) -> None:
         self._socket = socket.create_connection((address, port), self._left())
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for level, option, value in NOTICED_WHEN_DEAD:
+                self._socket.setsockopt(level, option, value)
             if tls is not None:
                 self._socket = tls.wrap(self._socket, node, self._left())
             self._creation = self._shake_hands(node, cookie)
