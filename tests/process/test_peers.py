@@ -1,11 +1,14 @@
 """What a member makes of a peer: a node in Python that runs, starts, refuses or is silent."""
 
+import contextlib
+import socket
 from pathlib import Path
 from typing import Any
 
 import peers_of_a_member as asked
 import pytest
 from dns_server import Zone, serving
+from epmd_server import EPMD_PORT
 from loopback import new_address
 from misbehaving_node import BADRPC
 from peers_of_a_member import OTHER, PEER_ADDRESS, Mnesia, in_a_cluster, peer
@@ -15,6 +18,7 @@ from member_entrypoint.cluster.decision import Step
 from member_entrypoint.cluster.facts import read_marker
 from member_entrypoint.cluster.knowledge import Marker, Record, State
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang.mnesia import RUNNING
 from member_entrypoint.errors import ClusteringError, TryAgainError
 from member_entrypoint.terms import Atom
 
@@ -50,6 +54,20 @@ def test_a_node_is_what_its_mnesia_says(
     if state is State.UP:
         assert found.identity == asked.IDENTITY_TEXT
         assert found.running == set(running)
+
+
+def test_silent_addresses_leave_the_last_one_its_time(member: Member, release: FakeRelease) -> None:
+    """All addresses of a host share one deadline: each has its part of what is left."""
+    mnesia, silent = in_a_cluster(), [new_address() for _ in range(3)]
+    with contextlib.ExitStack() as stack:
+        for address in silent:
+            # The kernel takes connections, and nobody says anything.
+            stack.enter_context(socket.create_server((address, EPMD_PORT)))
+        asked.name_peer(release, *silent, PEER_ADDRESS)
+        stack.enter_context(peer(answer=mnesia))
+        with member.erlang.connect(PRIMARY, timeout=8.0) as connection:
+            found = connection.call(*RUNNING, timeout=asked.LONG)
+        assert found == [PRIMARY, OTHER]
 
 
 def test_a_node_says_what_its_marker_and_its_server_say(member: Member) -> None:
