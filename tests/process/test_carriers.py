@@ -6,11 +6,13 @@ The matrix in docs/networking.md is made of these tests.
 from __future__ import annotations
 
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from certificates import Authority
 from hosts import SLOW, Carrier, Host, build_sample, hosts
+from processes import tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,18 @@ CARRIERS = {
     "IPv6, addresses": Carrier("-proto_dist inet6_tcp", ipv6=True, named="address"),
     "IPv6, TLS": Carrier(IPV6_TLS, ipv6=True),
 }
+EPMD_MODULE = """
+-module(own_epmd).
+-compile([export_all, nowarn_export_all]).
+start_link() -> erl_epmd:start_link().
+register_node(Name, Port) -> erl_epmd:register_node(Name, Port).
+register_node(Name, Port, Family) -> erl_epmd:register_node(Name, Port, Family).
+port_please(Name, Host) -> erl_epmd:port_please(Name, Host).
+port_please(Name, Host, Timeout) -> erl_epmd:port_please(Name, Host, Timeout).
+address_please(Name, Host, Family) -> erl_epmd:address_please(Name, Host, Family).
+listen_port_please(Name, Host) -> erl_epmd:listen_port_please(Name, Host).
+names(Host) -> erl_epmd:names(Host).
+"""
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +92,27 @@ def test_a_foreign_certificate_is_said(tmp_path: Path, sample: Path, machine: Ma
         assert f"the certificate of {first.node} is not accepted: " in output
         assert "MongooseIM started" not in output
         assert member.wait() == 2
+
+
+def test_members_join_and_leave_by_a_module_that_knows_where_nodes_are(
+    tmp_path: Path, sample: Path, machine: Machine
+) -> None:
+    """With -epmd_module a VM asks each question, and nobody watches for partitions."""
+    source = tmp_path / "own_epmd.erl"
+    source.write_text(EPMD_MODULE)
+    subprocess.run([tool("erlc"), "-o", tmp_path, source], check=True, timeout=SLOW)
+    carrier = Carrier(f"-epmd_module own_epmd -pa {tmp_path}")
+    with hosts(tmp_path, sample, carrier) as (first, second):
+        # Nobody can see that the other one, which waits, has no data either.
+        first.start(machine, JOIN_CLUSTER="false")
+        first.becomes_ready(machine)
+        member = second.start(machine, LEAVE_CLUSTER_ON_STOP="true")
+        member.wait_for_output(f"Clustered {second.node} with {first.node}", timeout=SLOW)
+        second.becomes_ready(machine)
+        member.wait_for_output("partitions are not watched", timeout=SLOW)
+        member.send(signal.SIGTERM)
+        assert member.wait() == 0, member.output()
+        assert f"{second.node} left its cluster" in member.output()
 
 
 def test_members_live_together(pair: list[Host], machine: Machine) -> None:
