@@ -14,6 +14,7 @@ from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Stat
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.notices import tell
 from member_entrypoint.errors import TryAgainError
+from member_entrypoint.network import dns_queries
 
 CLARITY_TIMEOUT = 10.0
 """Seconds, after the start, to wait for another node that starts to say in which cluster."""
@@ -53,9 +54,12 @@ class Beside:
         """Look at the begin, if there are data; raises `RemovedError` or `TryAgainError`.
 
         With a distribution that only a VM speaks, each question would boot one beside the one that
-        starts, so only this look is made, and none for a new cluster.
+        starts, so only this look is made, and none for a new cluster. What that needs for its look
+        at the end is loaded meanwhile.
         """
-        if not self._looks and not self._new:
+        if self._new:
+            dns_queries.prepare()
+        elif not self._looks:
             self._look()
 
     def is_clear(self) -> bool:

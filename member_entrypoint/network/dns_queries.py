@@ -13,6 +13,11 @@ from member_entrypoint.network import resolv_conf
 SHORTEST_QUERY = 0.1  # seconds that a query gets even when the deadline has passed
 
 
+def prepare() -> None:
+    """Load what the first query needs, while there is nothing to do but to wait."""
+    import dns.resolver  # noqa: F401
+
+
 class Records(NamedTuple):
     """The records that a query found, or none and the reason why.
 
