@@ -95,6 +95,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
             try:
                 return live(supervisor, this, environment, deadline, restarts)
             except PartitionError:
+                note_restart(chosen, "partition")
                 restarts += 1
                 deadline = time.monotonic() + chosen.join_timeout
             except TryAgainError:
@@ -103,6 +104,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                         f"Failed clustering {this.node} with {this.role.target}: tried for "
                         f"JOIN_TIMEOUT ({chosen.join_timeout:g} s); the reasons stand above"
                     ) from None
+                note_restart(chosen, "join")
                 this.log.info("starting MongooseIM anew, to join from there", node=this.node)
             begin_notes(chosen)
             for warning in rendering.write(this.release, this.places, rendered):
@@ -110,6 +112,14 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
     except EntrypointError:
         supervisor.end_all(time.monotonic())
         raise
+
+
+def note_restart(chosen: settings.Settings, reason: str) -> None:
+    """Count a restart of the VM, and the time in the state before it."""
+    from member_entrypoint import counts  # no start needs it
+
+    counts.add(chosen.root, counts.RESTARTS + reason)
+    counts.leave_state(chosen.root)
 
 
 def begin_notes(chosen: settings.Settings) -> None:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from member_entrypoint import programs
+from member_entrypoint import counts, programs
 from member_entrypoint.cluster import facts, peers, words
 from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.inference import clears
@@ -104,6 +104,7 @@ def join(member: Member, target: str, deadline: float) -> Peer:
         if member.node in peer.running:
             _check_identity(member, target, record, peer)
             return peer
+        counts.add(member.settings.root, counts.FAILED_JOINS)
         outcome = f"{outcome}; {peer.why}" if peer.why else outcome
         if left == 0 or pauses.over() or peer.state in {State.STOPPED, State.ABSENT, State.SILENT}:
             break

@@ -1,5 +1,6 @@
 """Sees that a node that has started is a member of its cluster, and notes that."""
 
+from member_entrypoint import counts
 from member_entrypoint.cluster import facts, peers
 from member_entrypoint.cluster.knowledge import Known, Marker, Nodes, Peer, Record
 from member_entrypoint.cluster.member import Member
@@ -20,6 +21,7 @@ def confirm(member: Member, known: Known, deadline: float) -> None:
     """
     places, node = member.places, member.node
     identity, members = facts.read_schema(places, node)
+    counts.write(member.settings.root, counts.CLUSTER, identity)
     record = known.record
     if known.target is None and record.marker in {Marker.NONE, Marker.STARTING, Marker.STARTED}:
         record = Record(Marker.STARTED, node, identity, members or frozenset(), record.certain)
@@ -66,6 +68,8 @@ def note_joined(member: Member, target: str, peer: Peer) -> None:
     A cluster in doubt is one for each of its members: each looks for another one.
     """
     identity, members = facts.read_schema(member.places, member.node)
+    counts.add(member.settings.root, counts.JOINS)
+    counts.write(member.settings.root, counts.CLUSTER, identity)
     certain = peer.record.certain
     record = Record(Marker.JOINED, target, identity, members or frozenset(), certain)
     facts.write_marker(member.places, member.node, record)

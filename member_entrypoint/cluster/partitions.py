@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from member_entrypoint import state
+from member_entrypoint import counts, state
 from member_entrypoint.cluster import facts, notices, peers
 from member_entrypoint.cluster.doubt import Doubt
 from member_entrypoint.cluster.member import Member
@@ -164,6 +164,7 @@ class Watcher:
             return
         loses_now = loses(member.node, running, missing)
         self._note_partition(missing, loses_now=loses_now)
+        self._note_members(running, missing)
         self._log_changes(running, missing, loses_now=loses_now)
         self._missing, self._loses = missing, loses_now
         self._restart_if_due(missing)
@@ -246,6 +247,12 @@ class Watcher:
             return
         away = ", ".join(name for name, why in missing.items() if why in PARTED)
         state.note(root, state.PARTITION_FILE, f"on the losing side of a partition, without {away}")
+
+    def _note_members(self, running: frozenset[str], missing: Mapping[str, Missing]) -> None:
+        """Note for the metrics how many members there are, by how this one sees them."""
+        seen = ["running" for _ in running] + [why.name.lower() for why in missing.values()]
+        numbers = {each: seen.count(each) for each in sorted(set(seen))}
+        counts.write_members(self._member.settings.root, numbers)
 
     def _restart_if_due(self, missing: Mapping[str, Missing]) -> None:
         """Raise `PartitionError` if it is time to restart, and that is the policy."""

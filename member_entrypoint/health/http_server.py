@@ -5,7 +5,6 @@ thread: each connection is good for one answer and has a few seconds in all, wha
 does, and when there are too many the oldest goes.
 """
 
-import os
 import re
 import selectors
 import socket
@@ -13,8 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from member_entrypoint import state
-from member_entrypoint.health import probe
+from member_entrypoint.health import metrics, probe
 from member_entrypoint.log import Log
 from member_entrypoint.settings import Settings, log_as
 
@@ -25,7 +23,6 @@ LISTEN_AGAIN = 2.0
 NODE_ANSWER_AGE = 1.0
 TEXT = "text/plain; charset=utf-8"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
-PREFIX = "mongooseim_entrypoint_"
 
 
 class Answer(NamedTuple):
@@ -58,52 +55,13 @@ def answer(path: str, root: str, ask: Callable[..., str]) -> Answer:
         return Answer("404 Not Found", "/live, /ready and /metrics are here\n")
     now, not_live, not_ready = probe.examine(root, ask)
     if path == "/metrics":
-        return Answer("200 OK", metrics(root, now, live=not not_live, ready=not not_ready), METRICS)
+        return Answer(
+            "200 OK", metrics.text(root, now, live=not not_live, ready=not not_ready), METRICS
+        )
     why_not = not_live if path == "/live" else not_ready
     if why_not:
         return Answer("503 Service Unavailable", f"{why_not}\n")
     return Answer("200 OK", f"{path[1:]}\n")
-
-
-def metrics(root: str, now: str, *, live: bool, ready: bool) -> str:
-    """Return what is known of the member, as Prometheus reads it (text format 0.0.4)."""
-    lines = []
-
-    def add(name: str, kind: str, what: str, *values: tuple[str, float]) -> None:
-        lines.append(f"# HELP {PREFIX}{name} {what}\n# TYPE {PREFIX}{name} {kind}\n")
-        lines.extend(f"{PREFIX}{name}{labels} {value:.15g}\n" for labels, value in values)
-
-    add("live", "gauge", "Whether /live says yes.", ("", live))
-    add("ready", "gauge", "Whether /ready says yes.", ("", ready))
-    states = [(f'{{state="{each}"}}', float(each == now)) for each in state.STATES]
-    add("state", "gauge", "Where the member is in its life: 1 for that state.", *states)
-    partitioned = bool(state.reason(root, state.PARTITION_FILE))
-    add("partitioned", "gauge", "Whether it lost in a partition.", ("", partitioned))
-    other = bool(state.reason(root, state.OTHER_CLUSTER_FILE))
-    add("other_cluster", "gauge", "Whether another cluster of its name was seen.", ("", other))
-    now_instant = time.monotonic()
-    failing = [
-        (f'{{helper="{helper}"}}', float(state.is_failing(root, helper, now_instant)))
-        for helper in state.HELPERS
-    ]
-    add("helper_failing", "gauge", "Whether a helper fails again and again.", *failing)
-    notes = state.processes(root)
-    pid, when = notes.get("vm", ("0", ""))
-    fields = state.process(pid)
-    if len(fields) > 21 and fields[19] == when:  # noqa: PLR2004 - proc_pid_stat(5), from field 3 on
-        ticks = os.sysconf("SC_CLK_TCK")
-        began = _boot_time() + int(when) / ticks
-        used = (int(fields[11]) + int(fields[12])) / ticks
-        memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-        add("vm_start_time_seconds", "gauge", "When the VM started, in Unix time.", ("", began))
-        add("vm_cpu_seconds_total", "counter", "CPU time that the VM has used.", ("", used))
-        add("vm_resident_memory_bytes", "gauge", "Memory of the VM.", ("", memory))
-    return "".join(lines)
-
-
-def _boot_time() -> int:
-    with open("/proc/stat", encoding="ascii", errors="replace") as file:
-        return next((int(line.split()[1]) for line in file if line.startswith("btime ")), 0)
 
 
 def respond(request: bytes, get: Callable[[str], Answer]) -> bytes:

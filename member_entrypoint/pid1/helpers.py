@@ -155,7 +155,10 @@ def keep_helper(  # noqa: PLR0913 - who, where, and what came before
 
 
 def _say_failure(log: Log, helper: Helper, ended: Ended, count: int, pause: float) -> None:
-    """Log a failure; the failures after `AGAIN_AND_AGAIN` are only noted."""
+    """Count a failure, and log it; those after `AGAIN_AND_AGAIN` are only noted."""
+    from member_entrypoint import counts  # no start needs it
+
+    counts.add(helper.root, counts.FAILURES + helper.name)
     if count < AGAIN_AND_AGAIN:
         text = f"the helper that {helper.purpose} has ended, starting it again"
         log.warning(text, how=ended.how, after_seconds=pause)

@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 
-from member_entrypoint import state
+from member_entrypoint import counts, state
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.reach import of_release
 from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
@@ -92,6 +92,7 @@ class Service:
         member, settings = self._member, self._member.settings
         node = (member.node, *of_release(member.release, settings).for_probes)
         try:
+            counts.leave_state(settings.root)
             state.note_processes(settings.root, settings.health_port, vm=self._vm, node=node)
             state.note(settings.root, state.STATE_FILE, word)
         except OSError as error:

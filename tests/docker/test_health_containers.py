@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
 from console import wait_for
+from documents import commands
+from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
     from containers import Cluster, Container
@@ -33,9 +36,11 @@ def wait_for_health(member: Container, question: str, status: int, said: str) ->
     assert wait_for(answered, timeout=60), f"{question}: {last}\n{member.logs()}"
 
 
-def over_http(member: Container, path: str) -> tuple[int, str]:
+def over_http(
+    member: Container, path: str, port: str = HTTP["HEALTH_HTTP_PORT"]
+) -> tuple[int, str]:
     """Return status and body that a member gives over HTTP; 0 if nobody answers."""
-    url = f"http://{member.ip()}:{HTTP['HEALTH_HTTP_PORT']}{path}"
+    url = f"http://{member.ip()}:{port}{path}"
     try:
         with urllib.request.urlopen(url, timeout=10) as reply:
             return reply.status, reply.read().decode()
@@ -124,3 +129,52 @@ def test_health_of_a_server_that_has_lost_something(cluster: Cluster) -> None:
     lone.exec("pkill", "epmd")
     wait_for_health(lone, "live", 1, "no epmd on this host")
     assert lone.is_running()
+
+
+def metrics(member: Container) -> dict[str, float]:
+    """Return the metrics of a member, by `NAME VALUE_OF_LABEL...`, as Prometheus reads them."""
+    _, text = over_http(member, "/metrics", "9101")
+    return {
+        " ".join([sample.name.removeprefix("mongooseim_entrypoint_"), *sample.labels.values()]): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_of_a_cluster_from_the_join_to_a_loss(cluster: Cluster) -> None:
+    """Who is there, in which cluster, who joined and waited; a new life begins to count anew."""
+    members = []
+    for command in commands("metrics.md", "test_metrics_of_a_cluster_from_the_join_to_a_loss"):
+        docker, run, *options, image = shlex.split(command)
+        assert (docker, run, image) == ("docker", "run", "mongooseim")
+        name, _, variable = options[options.index("-e") + 1].partition("=")
+        host = options[options.index("-h") + 1]
+        members.append(cluster.run(host, env={name: variable}))
+    first, second = members
+    second.wait_for_log("Clustered ")
+
+    def sees(member: Container, **numbers: float) -> bool:
+        found = metrics(member)
+        return all(found.get(f"members {state}") == number for state, number in numbers.items())
+
+    for member in members:
+        member.wait_for(lambda it=member: sees(it, running=2, down=0), what="two members")  # type: ignore[misc]
+    clusters = [{name for name in metrics(each) if "cluster_info" in name} for each in members]
+    (one,), (other,) = clusters
+    assert one.split()[1:2] == ["mongooseim@mongooseim-1"]
+    assert one.split()[2:] == other.split()[2:] != []
+    joined = metrics(second)
+    assert (joined["joins_total joined"], joined["joins_total failed"]) == (1, 0)
+    assert metrics(first)["joins_total joined"] == 0
+    assert joined["state_seconds_total waiting"] > 0
+    assert joined["state_seconds_total serving"] > 0
+    assert joined["vm_restarts_total join"] == joined["helper_failures_total watch"] == 0
+
+    second.stop()
+    first.wait_for(lambda: sees(first, running=1, down=1), what="a member that is down")
+    second.start()
+    first.wait_for(lambda: sees(first, running=2, down=0), what="two members")
+    second.wait_for(lambda: metrics(second).get("ready") == 1, what="readiness")
+    assert metrics(second)["joins_total joined"] == 0, "it has not joined in this life"

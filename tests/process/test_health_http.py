@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import time
@@ -23,6 +22,7 @@ from health_tools import (
     vm,
 )
 from processes import DEADLINE, Machine, children_of, eventually, status_of
+from prometheus_client.parser import text_string_to_metric_families
 
 from member_entrypoint import state
 from member_entrypoint.health import http_server
@@ -75,22 +75,22 @@ def test_http_metrics_are_what_prometheus_reads(machine: Machine, host: Host, we
     reply = web.ask("/metrics")
     assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     values: dict[str, float] = {}
-    known: dict[str, str] = {}
-    for line in reply.body.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, known[name] = line.split()
-        elif not line.startswith("# HELP "):
-            match = re.fullmatch(r'((\w+)(\{\w+="[\w-]+"\})?) (\S+)', line)
-            assert match is not None, line
-            assert match[2] in known, "a value comes after its type"
-            values[match[1].removeprefix("mongooseim_entrypoint_")] = float(match[4])
-    assert reply.body.count("# HELP ") == len(known)
+    kinds: dict[str, str] = {}
+    for family in text_string_to_metric_families(reply.body):
+        kinds[family.name] = family.type
+        for sample in family.samples:
+            labels = "".join(f" {value}" for value in sample.labels.values())
+            values[sample.name.removeprefix("mongooseim_entrypoint_") + labels] = sample.value
+    assert reply.body.count("# HELP ") == len(kinds)
     assert (values["live"], values["ready"], values["partitioned"]) == (1, 1, 0)
-    assert (values['state{state="serving"}'], values['state{state="waiting"}']) == (1, 0)
+    assert (values["state serving"], values["state waiting"]) == (1, 0)
     assert abs(values["vm_start_time_seconds"] - time.time()) < DEADLINE
     resident = int(status_of(vm(running))["VmRSS"].split()[0]) * 1024
     assert 0.5 * resident < values["vm_resident_memory_bytes"] < 2 * resident
-    assert known["mongooseim_entrypoint_vm_cpu_seconds_total"] == "counter"
+    assert kinds["mongooseim_entrypoint_vm_cpu_seconds"] == "counter"
+    assert values["state_seconds_total waiting"] > 0
+    assert values["state_seconds_total serving"] > 0
+    assert values["joins_total joined"] == values["vm_restarts_total partition"] == 0
     host.listener.close()
     assert "mongooseim_entrypoint_ready 0\n" in web.ask("/metrics").body
 
@@ -151,10 +151,13 @@ def test_http_a_helper_that_dies_again_and_again_says_so_once(
 ) -> None:
     """In the log, and for as long as it lasts in the metrics."""
     running = machine.start(PLAIN, environment=host.environment(HEALTH_HTTP_PORT=str(web.port)))
+    failures = 'mongooseim_entrypoint_helper_failures_total{helper="answer-probes"} '
     failing = 'mongooseim_entrypoint_helper_failing{helper="answer-probes"} '
     for number in range(4):
         web.eventually("/live", 200)
-        assert failing + str(int(number == 3)) in web.ask("/metrics").body
+        body = web.ask("/metrics").body
+        assert failing + str(int(number == 3)) in body
+        assert f"{failures}{number}\n" in body
         if number < 3:
             os.kill(helper(running), signal.SIGKILL)
     said = running.wait_for_output("answers probes over HTTP fails again and again")
@@ -194,12 +197,16 @@ def test_http_goes_on_when_the_vm_is_started_anew(machine: Machine, host: Host, 
         running = machine.start(PLAIN, environment=environment)
         running.wait_for_output("vm is up")
         web.eventually("/live", 200)
+        assert 'vm_restarts_total{reason="join"} 0' in web.ask("/metrics").body
         partition = root / state.PARTITION_FILE
         partition.write_text("in the first life\n")
         running.wait_for_output("starting MongooseIM anew, to join from there")
         eventually(lambda: not partition.exists(), "the second life begins without it")
         assert web.eventually("/ready", 503).body
         assert web.ask("/live").status == 200
+        counted = web.ask("/metrics").body
+        assert 'vm_restarts_total{reason="join"} 1' in counted
+        assert 'joins_total{result="failed"} 3' in counted
         running.send(signal.SIGTERM)
         assert running.wait() == 0
 

@@ -14,7 +14,7 @@ MEMBER, BUILDER = "member_entrypoint", "builder_entrypoint"
 ORDER = (
     ("", "errors", "terms", "pauses", "environment", "log", "values", "settings", "programs"),
     ("files.whole",),
-    ("state", "places"),
+    ("state", "counts", "places"),
     ("files.folders", "files.users", "files.mounts", "files.record"),
     ("release",),
     ("network",),
