@@ -1,6 +1,6 @@
 """Set up a machine for the tests and the demonstration. Quick if nothing is missing.
 
-python3 tools/setup.py            all parts: programs, rebar3, engine, images, venv
+python3 tools/setup.py            all parts: programs, rebar3, promtool, engine, images, venv
 python3 tools/setup.py engine     only the given parts; bench is needed for the benchmark only
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import apt
 import base_images
 import engine
+import promtool
 import rebar3
 from console import ROOT, ToolError, ended, run, say, shown, step, succeeds
 
@@ -148,6 +149,11 @@ def _rebar3() -> None:
         rebar3.ensure()
 
 
+def _promtool() -> None:
+    with step("promtool for the alert rules"):
+        promtool.ensure()
+
+
 def _engine() -> None:
     with step("The Docker engine"):
         engine.ensure()
@@ -172,12 +178,13 @@ def _bench() -> None:
 PARTS = {
     "programs": _programs,
     "rebar3": _rebar3,
+    "promtool": _promtool,
     "engine": _engine,
     "images": _images,
     "venv": _venv,
     "bench": _bench,
 }
-DEFAULT_PARTS = ("programs", "rebar3", "engine", "images", "venv")
+DEFAULT_PARTS = ("programs", "rebar3", "promtool", "engine", "images", "venv")
 """The parts that are set up without arguments."""
 
 
