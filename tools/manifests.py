@@ -28,12 +28,20 @@ def kubectl() -> str:
     return found
 
 
-def render(overlay: str) -> list[Manifest]:
-    """Return the manifests that `kubectl kustomize` makes of an overlay, with a cookie added."""
+def render(overlay: str, *components: str) -> list[Manifest]:
+    """Return the manifests that `kubectl kustomize` makes of an overlay, with a cookie added.
+
+    `components` are those that somebody adds to the overlay.
+    """
     with tempfile.TemporaryDirectory(prefix="manifests-") as folder:
         copy = Path(folder, "kubernetes")
         shutil.copytree(KUBERNETES, copy, ignore=shutil.ignore_patterns("cookie"))
         (copy / "base" / "cookie").write_text(f"{COOKIE}\n")
+        file = copy / "overlays" / overlay / "kustomization.yaml"
+        wanted = yaml.safe_load(file.read_text(encoding="utf-8"))
+        own = wanted.get("components", [])
+        wanted["components"] = [*own, *(f"../../components/{name}" for name in components)]
+        file.write_text(yaml.safe_dump(wanted))
         done = subprocess.run(
             [kubectl(), "kustomize", str(copy / "overlays" / overlay)],
             capture_output=True,
