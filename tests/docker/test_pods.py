@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from containers import CTL
+from documents import commands
 from kubelet import Kubelet
 from manifests import Manifest, only, render
 
@@ -57,6 +59,11 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         assert pods[0].exec("id", "-u").stdout.strip() == "5222"
         assert pods[0].exec("touch", "/usr/lib/mongooseim/file").returncode != 0
         pods[0].ctl("sample", "write", "key", "kept")
+        *asked, leave = commands(
+            "kubernetes.md", "test_pods_of_the_manifests_form_a_cluster_that_outlives_them"
+        )
+        for command in asked:
+            kubectl_exec(command, pods)
 
         # A rolling update, a drained machine: the pod ends and comes back elsewhere.
         assert kubelet.delete(1, pods[1]) == 0
@@ -67,8 +74,7 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         assert "kept" in pods[1].ctl("sample", "read", "key")
 
         # Fewer members: the last one leaves before it ends.
-        left = pods[2].exec("member-entrypoint", "leave")
-        assert left.returncode == 0, left.stderr
+        kubectl_exec(leave, pods)
         assert kubelet.delete(2, pods[2]) == 0
         pods[0].wait_for_cluster([hosts[0], hosts[1]])
         assert f"mongooseim@{hosts[2]}" not in pods[0].db_nodes()
@@ -79,6 +85,14 @@ def test_pods_of_the_manifests_form_a_cluster_that_outlives_them(
         pods[0] = kubelet.start(0)
         pods[0].wait_for_cluster([hosts[0], hosts[1]])
         assert "kept" in pods[0].ctl("sample", "read", "key")
+
+
+def kubectl_exec(command: str, pods: dict[int, Container]) -> None:
+    """Do in a pod what a command of the page does in it."""
+    kubectl, verb, pod, dashes, *words = shlex.split(command)
+    assert (kubectl, verb, dashes) == ("kubectl", "exec", "--")
+    done = pods[int(pod[-1])].exec(*words)
+    assert done.returncode == 0, done.stderr
 
 
 def test_pods_with_cets_find_each_other_through_a_file(cluster: Cluster, tmp_path: Path) -> None:

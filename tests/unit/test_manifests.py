@@ -287,6 +287,27 @@ def test_the_image_is_named_once(pod: dict[str, Any]) -> None:
     assert {container["image"] for container in containers} == {"mongooseim:latest"}
 
 
+def test_an_image_that_is_there_is_used_and_a_pod_says_why_it_ended(pod: dict[str, Any]) -> None:
+    """Local clusters have no registry; `kubectl describe` shows the last lines."""
+    for container in [*pod["containers"], *pod.get("initContainers", ())]:
+        assert container["imagePullPolicy"] == "IfNotPresent"
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_the_component_for_metrics_opens_a_port(overlay: str) -> None:
+    """The member answers there, the port has a name, and the policy lets Prometheus through."""
+    manifests = render(overlay, "metrics")
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, "1.30", strict=True)
+    (member,) = only(manifests, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    values = {each["name"]: each.get("value") for each in member["env"]}
+    ports = {each["name"]: each["containerPort"] for each in member["ports"]}
+    assert values["HEALTH_HTTP_PORT"] == str(ports["metrics"])
+    rules = only(manifests, "NetworkPolicy")["spec"]["ingress"]
+    assert {"ports": [{"port": "metrics"}]} in rules
+    assert len({*ports.values()}) == len(ports)
+
+
 @pytest.mark.parametrize(
     "password",
     ["simple", "quotes \" and \\ and '", "pound £, snowman ☃, 🦦", "@PASSWORD@", "$(x) `y`"],
