@@ -18,6 +18,7 @@ import pytest
 from console import ROOT, run
 from containers import OWNER_LABEL, PREFIX, Container
 from docker_cli import docker
+from documents import Reader, commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,11 @@ class Compose(NamedTuple):
     def up(self) -> None:
         """Start all, and see everything healthy."""
         self("up", "--detach")
-        for service in (*MEMBERS, "postgresql"):
+        self.see_healthy(*MEMBERS, "postgresql")
+
+    def see_healthy(self, *services: str) -> None:
+        """Wait until services are healthy."""
+        for service in services:
             container = self.container(service)
             container.wait_for(
                 lambda it=container: it.inspect("{{.State.Health.Status}}") == "healthy",  # type: ignore[misc]
@@ -225,3 +230,31 @@ def test_the_compose_before_reads_the_same_file(compose: Compose) -> None:
     """docker-compose 1.29 brings all up healthy, too."""
     compose.up()
     compose.container(MEMBERS[0]).wait_for_cluster(MEMBERS)
+
+
+def test_the_commands_of_the_document(compose: Compose, tmp_path: Path) -> None:
+    """Copied from docs/compose.md into a terminal in the folder of the repository."""
+    shutil.rmtree(compose.folder / "compose" / "secrets")
+    environment = {
+        **os.environ,
+        "COMPOSE_PROJECT_NAME": compose.project,
+        "COMPOSE_FILE": "compose.yaml:override.yaml",
+        "DOCKER_CONFIG": str(tmp_path / "docker"),
+    }
+    if len(compose.command) == 1:
+        plugins = tmp_path / "docker" / "cli-plugins"
+        plugins.mkdir(parents=True)
+        (plugins / "docker-compose").symlink_to(compose.command[0])
+    reader = Reader(tmp_path, environment)
+    for command in commands("compose.md", "test_the_commands_of_the_document"):
+        assert reader.does(command), command
+        if command.startswith("docker compose up"):
+            compose.see_healthy(*MEMBERS)
+            first = compose.container(MEMBERS[0])
+            first.wait_for_cluster(MEMBERS)
+        if command.endswith("leave"):
+            first.wait_for_cluster(MEMBERS[:2])
+    assert (
+        docker("ps", "--quiet", f"--filter=label=com.docker.compose.project={compose.project}")
+        == ""
+    )
