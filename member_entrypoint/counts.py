@@ -1,4 +1,4 @@
-"""What is counted in the life of a container, for the metrics: joins, restarts, failures, time.
+"""What is noted of the life of a container: joins, restarts, failures, times, a farewell.
 
 Each is a file in `run/mongooseim` with a line that names the life: what an earlier life of the same
 container left behind counts for nothing, and need not be removed on the way to the VM's start. Each
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from member_entrypoint import state
 
 PREFIX = "run/mongooseim/count-"
-CLUSTER, MEMBERS, SINCE = "cluster", "members", "since"
+CLUSTER, LEAVE, MEMBERS, SINCE = "cluster", "leave", "members", "since"
 JOINS, FAILED_JOINS = "joins", "failed-joins"
 RESTARTS = "restarts-"  # and the reason
 FAILURES = "failures-"  # and the helper

@@ -64,7 +64,8 @@ def leave_cluster(supervisor: Supervisor, environment: MutableMapping[str, str])
     user = users.image_user(places)
     if user and users.may_switch_to(user):
         users.drop_root(user, environment, places)
-    leave = task("leave", deadline=time.monotonic() + chosen.stop_timeout)
+    deadline = time.monotonic() + chosen.stop_timeout
+    leave = task("leave", deadline=deadline, elsewhere=True)
     return run_command(supervisor, leave, environment)
 
 

@@ -41,11 +41,25 @@ def explain(variables: Variables) -> None:
     starting.explain(_member(variables))
 
 
-def leave(variables: Variables, deadline: str) -> None:
-    """Leave the cluster, so that its members forget this node; raises `ClusteringError`."""
+def leave(variables: Variables, deadline: str, elsewhere: str = "") -> None:
+    """Leave the cluster, so that its members forget this node; raises `ClusteringError`.
+
+    With `elsewhere` what is said is not said in the container's log: it is noted for PID 1, which
+    repeats it there at the stop.
+    """
+    from member_entrypoint import counts
     from member_entrypoint.cluster import leaving
 
-    leaving.leave_for_good(_member(variables), float(deadline))
+    member = _member(variables)
+    said = "error the helper that leaves has failed"
+    try:
+        said = f"info {leaving.leave_for_good(member, float(deadline))}"
+    except EntrypointError as error:
+        said = f"error {error}"
+        raise
+    finally:
+        if elsewhere:
+            counts.write(member.settings.root, counts.LEAVE, said)
 
 
 def watch(variables: Variables, restarts: str, pause: str = "0") -> None:

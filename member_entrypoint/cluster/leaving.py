@@ -25,8 +25,8 @@ def leave(member: Member, deadline: float) -> None:
         raise ClusteringError(f"{member.node} could not leave its cluster: {error}") from None
 
 
-def leave_for_good(member: Member, deadline: float) -> None:
-    """Leave the cluster, and note it for the next start and for probes.
+def leave_for_good(member: Member, deadline: float) -> str:
+    """Leave the cluster, and note it for the next start and for probes; return the line it logs.
 
     That it begins to leave, and whom, is noted before: a kill in between leaves open who has
     forgotten it, and the next start asks. `deadline` is an instant of `time.monotonic`. Raises
@@ -35,8 +35,9 @@ def leave_for_good(member: Member, deadline: float) -> None:
     places, node = member.places, member.node
     before = facts.read_marker(places, node)
     if before.marker is Marker.LEFT:
-        member.log.info(f"MongooseIM node {node} has left its cluster already")
-        return
+        text = f"MongooseIM node {node} has left its cluster already"
+        member.log.info(text)
+        return text
     identity, members = facts.read_schema(places, node)
     others = (members or before.members or NOBODY) - {node}
     leaving = Record(Marker.LEAVING, min(others, default=node), identity, others)
@@ -52,4 +53,6 @@ def leave_for_good(member: Member, deadline: float) -> None:
     with contextlib.suppress(OSError):
         state.note(member.settings.root, state.LEFT_FILE, "this node has left its cluster")
     stay = f", in which {', '.join(sorted(others))} stay" if others else ""
-    member.log.info(f"MongooseIM node {node} left its cluster{stay}")
+    text = f"MongooseIM node {node} left its cluster{stay}"
+    member.log.info(text)
+    return text

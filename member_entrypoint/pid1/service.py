@@ -140,6 +140,7 @@ class Service:
         self._supervisor.send(signal.SIGTERM, self._vm)
         if helper is not None:
             self._supervisor.send(signal.SIGKILL, helper, group=True)
+        self._repeat_farewell()
         self._member.log.info("stopping MongooseIM", asked_by=asked_by, node=self._member.node)
         self._supervisor.prepare_to_end()
         ended = None
@@ -158,6 +159,13 @@ class Service:
             self._member.log.error(text, seconds=timeout)
         self._last_line(ended, asked_by)
         return status
+
+    def _repeat_farewell(self) -> None:
+        """Log what `member-entrypoint leave` has said: Kubernetes drops the output of a hook."""
+        level, _, said = counts.text(self._member.settings.root, counts.LEAVE).partition(" ")
+        if said:
+            log = self._member.log
+            (log.error if level == "error" else log.info)(said, said_by="member-entrypoint leave")
 
     def _can_hear(self) -> bool:
         """Tell whether the VM is known to take a SIGTERM, and not to drop it.
