@@ -55,6 +55,9 @@ def main(arguments: Sequence[str]) -> int:
         for line in str(error).splitlines():
             (log.error if error.status else log.info)(line)
         return error.status
+    except Exception as error:  # noqa: BLE001 - said as everything else is
+        settings.log_of(environment, descriptor=2).unexpected("the entrypoint", error)
+        return EntrypointError.status
 
 
 def leave_cluster(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:

@@ -16,6 +16,11 @@ DEFAULT_FORMAT, DEFAULT_LEVEL = "console", "info"
 PATIENCE = 1.0  # seconds that a line waits for a reader of a full pipe
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: `1 node`, `2 nodes`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 class Log:
     """Says lines in the format and from the level that the operator chose."""
 
@@ -43,12 +48,21 @@ class Log:
         """Say what failed."""
         self._say("error", event, values)
 
+    def unexpected(self, what: str, error: BaseException) -> None:
+        """Say that something failed that should not be able to, with where it did."""
+        import traceback  # see the module's docstring
+
+        where = "".join(traceback.format_exception(error))
+        self._say("error", f"{what} failed: {error!r}", {"traceback": where})
+
     def _say(self, level: str, event: str, values: dict[str, Any]) -> None:
+        """Say an event in one line; what has no value is left out."""
         if LEVELS.index(level) < self._level:
             return
         if self._logger is None:
             self._logger = self._set_up()
-        getattr(self._logger, level)(event, **values)
+        given = {key: value for key, value in values.items() if value not in (None, "")}
+        getattr(self._logger, level)(" ".join(event.splitlines()), **given)
 
     def _set_up(self) -> Any:
         import structlog  # see the module's docstring

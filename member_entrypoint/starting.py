@@ -99,10 +99,7 @@ def settle(member: Member, deadline: float) -> None:
     for warning in users.warnings(member.places):
         member.log.warning(warning)
     if member.settings.print_config_files_on_start:
-        from member_entrypoint.release import masking
-
-        sys.stdout.write(masking.show_files(member.release.etc, member.release.given_etc))
-        sys.stdout.flush()
+        _print_files(member)
     if not known.alone:
         # Imported now, while there is nothing to do but to wait.
         from member_entrypoint.cluster import joining, membership
@@ -121,6 +118,19 @@ def settle(member: Member, deadline: float) -> None:
     elif joins:
         other = known.record.other
         membership.note_joined(member, other, joining.join(member, other, deadline))
+
+
+def _print_files(member: Member) -> None:
+    """Print the files that the server reads; each is a line where all lines are JSON."""
+    from member_entrypoint.release import masking
+
+    folders = member.release.etc, member.release.given_etc
+    if member.settings.log_format == "json":
+        for path, content in masking.shown_files(*folders):
+            member.log.info("configuration file", path=path, content=content)
+        return
+    sys.stdout.write(masking.show_files(*folders))
+    sys.stdout.flush()
 
 
 def explain(member: Member) -> None:
@@ -173,7 +183,8 @@ def _say_what_it_is(member: Member, known: Known, *, joins: bool) -> None:
             "Mnesia, which needs no join"
         )
     elif known.alone:
-        member.log.info(f"MongooseIM node {member.node} runs alone, as JOIN_CLUSTER=false says")
+        alone = "joins nobody, and CETS finds its nodes by itself" if member.cets else "runs alone"
+        member.log.info(f"MongooseIM node {member.node} {alone}, as JOIN_CLUSTER=false says")
     elif known.target is None and not joins:
         member.log.info(f"MongooseIM cluster primary node {member.node}")
 

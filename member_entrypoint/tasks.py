@@ -125,8 +125,12 @@ def main() -> int:
     try:
         TASKS[task](variables, **arguments)
     except EntrypointError as error:
-        settings.log_of(variables, descriptor=1).error(str(error))
+        for line in str(error).splitlines():
+            settings.log_of(variables, descriptor=1).error(line)
         return error.status
+    except Exception as error:  # noqa: BLE001 - said as everything else is
+        settings.log_of(variables, descriptor=1).unexpected(f"the helper {task!r}", error)
+        return EntrypointError.status
     return 0
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files.whole import write_whole
+from member_entrypoint.log import counted
 from member_entrypoint.network import names
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.pauses import Pauses
@@ -89,7 +90,7 @@ class Discovery:
             ) from None
         before = set(self._listed or ())
         self._member.log.info(
-            f"{self._path} lists {len(nodes)} nodes of {self._name}",
+            f"{self._path} lists {counted(len(nodes), 'node')} of {self._name}",
             new=",".join(node for node in nodes if node not in before),
             gone=",".join(sorted(before.difference(nodes))),
         )

@@ -10,6 +10,7 @@ from member_entrypoint.cluster.decision import Decision
 from member_entrypoint.cluster.inference import cluster_of, has_other_name
 from member_entrypoint.cluster.knowledge import Known, Nodes, Peer, State, founded, founder
 from member_entrypoint.errors import ClusteringError, RemovedError
+from member_entrypoint.log import counted
 
 START_ALONE_ONCE = "to start a new cluster, start this node once with JOIN_CLUSTER=false"
 
@@ -160,5 +161,8 @@ def cluster(identity: str, members: Nodes) -> str:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when // 10**9))
         text += f" that {who} started at {stamp}"
     text += f" (identity {identity or 'not known'})"
-    count = f"{len(members)} member{'s' if len(members) != 1 else ''}"
-    return f"{text}, with {count}: {', '.join(sorted(members))}" if members else text
+    return (
+        f"{text}, with {counted(len(members), 'member')}: {', '.join(sorted(members))}"
+        if members
+        else text
+    )

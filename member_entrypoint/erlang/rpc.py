@@ -10,6 +10,7 @@ from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.epmd import NotRegisteredError
 from member_entrypoint.erlang.reach import FIXED_PORT, app_config_of, flags_of, reach
 from member_entrypoint.erlang.way import Way
+from member_entrypoint.log import counted
 from member_entrypoint.network import names
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release
@@ -125,7 +126,8 @@ class Erlang:
         if (Atom("badrpc"), Atom("nodedown")) in values:
             raise NodeDownError(f"{node} is down, or refuses the cookie")
         if len(values) != len(calls):
-            raise RpcError(f"{node} gave {len(values)} answers to {len(calls)} questions")
+            answers, questions = counted(len(values), "answer"), counted(len(calls), "question")
+            raise RpcError(f"{node} gave {answers} to {questions}")
         return values
 
     def connect(self, node: str, timeout: float) -> distribution.Connection:

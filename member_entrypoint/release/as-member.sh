@@ -53,3 +53,25 @@ case $0 in
         unset as_member
         ;;
 esac
+# Where all lines of the log are JSON, so are those of the start script and of the bootstrap.
+case ${BASH_VERSION:+${LOG_FORMAT:-}} in
+    [jJ][sS][oO][nN])
+        echo() {
+            case $* in
+                'Root: '* | 'Exec: '* | 'Execute '*) ;;
+                *)
+                    builtin echo "$@"
+                    return
+                    ;;
+            esac
+            local event=$* now=$EPOCHREALTIME time
+            event=${event//\\/\\\\}
+            event=${event//\"/\\\"}
+            event=${event//[[:cntrl:]]/ }
+            TZ=UTC0 printf -v time '%(%Y-%m-%dT%H:%M:%S)T' "${now%[.,]*}"
+            now=${now#*[.,]}
+            printf '{"timestamp": "%s.%sZ", "event": "%s", "level": "info"}\n' \
+                "$time" "${now:0:3}" "$event"
+        }
+        ;;
+esac

@@ -6,7 +6,7 @@ by line. What is in doubt is hidden.
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
 from member_entrypoint.release.masking_lines import hide_line
@@ -57,17 +57,21 @@ def _find(text: str, name: str) -> Iterable[Span]:
     return SearchedText(text).find() if spans is None else spans
 
 
-def show_files(folder: str, given: str) -> str:
-    """Return all files of a folder for the log, each under its path, without secrets.
+def shown_files(folder: str, given: str) -> Iterator[tuple[str, str]]:
+    """Yield path and content of all files of a folder for the log, without secrets.
 
     That is its path in the folder `given`, where operators look, if it is the same there. Of a
     large file the first lines are shown. Of what cannot be read as text only that is said.
     """
-    shown = ""
     for name in sorted(os.listdir(folder)):
         path, there = os.path.join(folder, name), os.path.join(given, name)
-        shown += f"==> {there if _same(path, there) else path} <==\n{_shown(path)}"
-    return shown
+        yield there if _same(path, there) else path, _shown(path)
+
+
+def show_files(folder: str, given: str) -> str:
+    """Return all that `shown_files` yields as one text, each file under its path."""
+    files = shown_files(folder, given)
+    return "".join(f"==> {path} <==\n{content}" for path, content in files)
 
 
 def _same(one: str, other: str) -> bool:
