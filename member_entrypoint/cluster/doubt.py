@@ -32,6 +32,7 @@ class Doubt:
         self._interval = FIRST_INTERVAL
         self._next: float | None = None
         self._said = ""
+        self._said_hidden = False
         self._heard: dict[str, float] = {}
         if not facts.read_marker(member.places, member.node).certain:
             self._next = self._began
@@ -71,6 +72,12 @@ class Doubt:
         """Ask the others; act on the decision."""
         known = looking.ask(self._member, self._known())
         decision = decide(known)
+        if known.hidden and known.patience_over and not self._said_hidden:
+            self._said_hidden = True
+            self._member.log.warning(
+                f"{self._member.host} is still not in DNS, so no other member can find this node",
+                what_to_do=words.HIDDEN,
+            )
         if decision.step is Step.CERTAIN:
             self._next = None
             record = known.record._replace(certain=True)

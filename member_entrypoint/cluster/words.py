@@ -12,6 +12,10 @@ from member_entrypoint.cluster.knowledge import Known, Nodes, Peer, State, found
 from member_entrypoint.errors import ClusteringError, RemovedError
 from member_entrypoint.log import counted
 
+HIDDEN = (
+    "in Kubernetes, serviceName of the StatefulSet must name its headless Service, which needs "
+    "publishNotReadyAddresses; in Docker, --name and -h must be the same"
+)
 START_ALONE_ONCE = "to start a new cluster, start this node once with JOIN_CLUSTER=false"
 
 

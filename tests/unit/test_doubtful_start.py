@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from members import make_member
 
-from member_entrypoint.cluster import looking
+from member_entrypoint.cluster import doubt, facts, looking
 from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, Silence, State
 
@@ -63,3 +63,28 @@ def test_a_primary_without_data_waits_for_who_may_have_them(state: State) -> Non
     """A node whose host answers, and that does not run, may have the cluster's data, too."""
     known = Known("mongooseim@m-1", None, peers={OTHER: Peer(state)})
     assert decide(known).step is Step.WAIT
+
+
+def test_a_primary_that_nobody_can_find_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its own name is not in DNS for a long time: a wrong serviceName, for example."""
+    member = make_member(tmp_path, "m-1")
+    facts.write_marker(member.places, member.node, Record(Marker.STARTED, certain=False))
+    clock, hidden = [0.0], [True]
+    monkeypatch.setattr(doubt, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def ask(_member: object, known: Known, _whom: object = ()) -> Known:
+        return known._replace(peers={}, silence=Silence.NOBODY, hidden=hidden[0])
+
+    monkeypatch.setattr(looking, "ask", ask)
+    watched = doubt.Doubt(member)
+    said = []
+    for clock[0] in (1.0, 60.0, 130.0, 200.0, 300.0):
+        watched.look_if_due()
+        said.append(capfd.readouterr().out.count("m-1 is still not in DNS"))
+    assert said == [0, 0, 1, 0, 0]
+    hidden[0] = False
+    clock[0] = 400.0
+    watched.look_if_due()
+    assert "is in the only cluster of its name" in capfd.readouterr().out
