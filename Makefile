@@ -66,7 +66,7 @@ format:
 	$(VENV)/ruff format
 
 clean:
-	-docker image rm --force mimtest-builder mimtest-member mimtest-postgresql 2>/dev/null
+	-docker image rm --force mimtest-builder mimtest-member mimtest-podman mimtest-postgresql 2>/dev/null
 	-docker image rm --force $(BENCH_IMAGES) 2>/dev/null
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	rm -f member/mimtest-member.tar.gz

@@ -14,7 +14,6 @@ import images
 import pytest
 from console import ROOT, one_at_a_time, wait_for
 from containers import node_names
-from docker_cli import docker
 from documents import commands
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def podman_image(docker_engine: None) -> str:  # noqa: ARG001 - for its effect
 
 
 @pytest.fixture
-def machine(cluster: Cluster, podman_image: str, member_image: str) -> Container:
-    """Provide a machine that has booted, with the member image in its Podman."""
+def machine(cluster: Cluster, podman_image: str) -> Container:
+    """Provide a machine that has booted."""
     made = cluster.run("machine", image=podman_image, options=MACHINE)
     made.wait_for(
         lambda: (
@@ -58,11 +57,17 @@ def machine(cluster: Cluster, podman_image: str, member_image: str) -> Container
         ),
         what="end of the boot",
     )
-    with subprocess.Popen(["docker", "save", member_image], stdout=subprocess.PIPE) as saved:
-        loading = ["docker", "exec", "--interactive", made.name, "podman", "load", "--quiet"]
-        subprocess.run(loading, stdin=saved.stdout, check=True, timeout=120, capture_output=True)
-    shell(made, f"podman tag {member_image} mongooseim")
     return made
+
+
+@pytest.fixture
+def with_image(machine: Container, member_image: str) -> Container:
+    """Provide a machine whose Podman has the member image."""
+    with subprocess.Popen(["docker", "save", member_image], stdout=subprocess.PIPE) as saved:
+        loading = ["docker", "exec", "--interactive", machine.name, "podman", "load", "--quiet"]
+        subprocess.run(loading, stdin=saved.stdout, check=True, timeout=120, capture_output=True)
+    shell(machine, f"podman tag {member_image} mongooseim")
+    return machine
 
 
 def shell(machine: Container, command: str, timeout: float = 120) -> str:
@@ -91,8 +96,9 @@ def is_active(machine: Container, number: int) -> bool:
 
 
 @pytest.mark.timeout(420)
-def test_podman_runs_the_members_as_services(machine: Container) -> None:
+def test_podman_runs_the_members_as_services(with_image: Container) -> None:
     """Started, crashed, restarted, reloaded and left by the commands of the document."""
+    machine = with_image
     for command in commands("podman.md", "test_podman_runs_the_members_as_services"):
         shell(machine, command)
         if command.startswith("systemctl start"):
@@ -153,4 +159,3 @@ def test_podman_takes_every_line_of_the_units(machine: Container) -> None:
     shell(machine, "sed -i s/^HealthCmd=/HelthCmd=/ /etc/containers/systemd/mongooseim@.container")
     done = machine.exec("bash", "-c", generator)
     assert "HelthCmd" in done.stderr, "an unknown key is an error"
-    docker("exec", machine.name, "systemctl", "daemon-reload")

@@ -131,6 +131,22 @@ def test_prometheus_takes_the_rules_and_the_example() -> None:
     ran("check", "config", str(PROMETHEUS / "prometheus.yaml"))
 
 
+def test_prometheus_takes_the_queries_of_the_dashboard(
+    dashboard: dict[str, Any], tmp_path: Path
+) -> None:
+    """As the expressions of rules, with values for Grafana's variables."""
+    asked = [query for query in queries(dashboard) if NAME.search(query)]
+    expressions = [
+        query.replace("$job", "chat").replace("$__rate_interval", "1m")
+        for query in asked
+        if not query.startswith("label_values(")
+    ]
+    rules = [{"record": f"query:{at}", "expr": expr} for at, expr in enumerate(expressions)]
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert f"{len(rules)} rules found" in ran("check", "rules", str(path))
+
+
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     """For series of members that are well, wait, are parted, hang: tests of promtool."""
     template = (Path(__file__).parent / "alerts.test.yaml").read_text(encoding="utf-8")
