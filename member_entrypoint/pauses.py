@@ -19,6 +19,11 @@ class Pauses:
         self._spoke = time.monotonic()
         self._said = ""
 
+    @property
+    def deadline(self) -> float:
+        """The instant at which the wait ends."""
+        return self._deadline
+
     def over(self) -> bool:
         """Tell whether the deadline has passed."""
         return time.monotonic() >= self._deadline

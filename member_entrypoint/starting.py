@@ -9,6 +9,7 @@ import contextlib
 import sys
 import time
 
+from member_entrypoint import state
 from member_entrypoint.cluster import facts
 from member_entrypoint.cluster.decision import Decision, Step
 from member_entrypoint.cluster.inference import clears, has_data
@@ -48,6 +49,7 @@ def look(member: Member, deadline: float) -> None:
     if not member.is_alone:
         from member_entrypoint.cluster import looking
 
+        state.end_wait(member.places.root)
         _carry_out(member, *looking.decide_before(member, deadline), deadline)
 
 
@@ -88,6 +90,7 @@ def settle(member: Member, deadline: float) -> None:
     `deadline` is an instant of `time.monotonic`. Raises `StartError`, `ClusteringError` and its
     kin; the VM must be stopped then.
     """
+    state.end_wait(member.places.root)
     known = facts.read_known(member, schema=not member.is_alone)
     joins = known.record.marker is Marker.JOINING and not has_data(known)
     beside = None
@@ -213,14 +216,17 @@ def _wait_until_started(member: Member, beside: "Beside | None") -> None:
             interval = min(LONGEST_INTERVAL, 2 * interval) if refused else MNESIA_INTERVAL
             look_again = time.monotonic() + interval
         if pauses.time_to_speak(reason):
+            text = "waiting for MongooseIM to start"
             member.log.info(
-                "waiting for MongooseIM to start",
+                text,
                 node=member.node,
                 status=member.release.status() or "not known",
                 seconds_left=pauses.left(),
                 **({"reason": reason} if reason else {}),
             )
+            state.note_wait(member.places.root, text, reason, pauses.deadline)
         time.sleep(STATUS_INTERVAL)
+    state.end_wait(member.places.root)
     member.log.info(
         "MongooseIM started", node=member.node, seconds=round(time.monotonic() - began, 1)
     )

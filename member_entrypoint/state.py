@@ -14,6 +14,7 @@ PARTITION_FILE = "run/mongooseim/partition"
 LEFT_FILE = "run/mongooseim/left"
 YIELD_FILE = "run/mongooseim/second"
 OTHER_CLUSTER_FILE = "run/mongooseim/other-cluster"
+WAIT_FILE = "run/mongooseim/waits"
 REASONS = (PARTITION_FILE, LEFT_FILE, YIELD_FILE)
 """Notes that say why a member that serves is not ready."""
 
@@ -39,7 +40,7 @@ def begin(root: str, port: int) -> None:
     `port` is the TCP port whose listener makes the member ready. Raises OSError.
     """
     os.makedirs(os.path.join(root, os.path.dirname(STATE_FILE)), exist_ok=True)
-    for stale in (STATE_FILE, *REASONS, OTHER_CLUSTER_FILE):
+    for stale in (STATE_FILE, *REASONS, OTHER_CLUSTER_FILE, WAIT_FILE):
         forget(root, stale)
     for helper in HELPERS:
         forget(root, FAILING_FILE + helper)
@@ -90,6 +91,35 @@ def reason(root: str, name: str) -> str:
     """Return, in one line, what a note gives as a reason; empty only if there is no such note."""
     path = os.path.join(root, name)
     return " ".join(read(path).split()) or (f"{path} is there" if os.path.lexists(path) else "")
+
+
+def note_wait(root: str, text: str, reason: str, until: float) -> None:
+    """Note for what a starting member waits, why, and until which instant of `time.monotonic`.
+
+    It is for who asks only, so a failure is none.
+    """
+    lines = (str(until), " ".join(text.split()), " ".join(reason.split()))
+    try:
+        note(root, WAIT_FILE, "\n".join(lines))
+    except OSError:
+        return
+
+
+def end_wait(root: str) -> None:
+    """Remove that note; a failure is none, too."""
+    try:
+        forget(root, WAIT_FILE)
+    except OSError:
+        return
+
+
+def wait(root: str) -> tuple[str, str, float]:
+    """Return for what a starting member waits, why, and until when; empty for nothing."""
+    until, text, reason, *_ = [*read(os.path.join(root, WAIT_FILE)).split("\n"), "", "", ""]
+    try:
+        return text, reason, float(until)
+    except ValueError:
+        return "", "", 0.0
 
 
 def note_failing(root: str, helper: str, now: float) -> None:

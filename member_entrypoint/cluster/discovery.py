@@ -36,6 +36,20 @@ def nodes_to_list(
     return nodes
 
 
+def hosts_in_dns(member: Member, timeout: float) -> names.Hosts:
+    """Return the hosts behind DISCOVERY_NAME, after `timeout` seconds at most."""
+    name, by_address = member.settings.discovery_name or "", is_address(member.host)
+    return names.hosts_behind(name, member.places, timeout, by_address=by_address)
+
+
+def nodes_of(member: Member, hosts: Iterable[str]) -> list[str]:
+    """Return the nodes on these hosts, named as this one is."""
+    short = member.settings.node_type == "sname" and not is_address(member.host)
+    return [
+        f"{member.settings.node_name}@{host.partition('.')[0] if short else host}" for host in hosts
+    ]
+
+
 class Discovery:
     """The file of nodes: updates it, and keeps what is in it."""
 
@@ -45,7 +59,7 @@ class Discovery:
         self._name = member.settings.discovery_name or ""
         self._path = member.settings.discovery_file or ""
         self._interval = member.settings.discovery_interval
-        self._listed = _read(self._path)
+        self._listed = read_nodes(self._path)
         self._known: dict[str, float | None] = dict.fromkeys(self._listed or ())
         self._logged_reason = ""
 
@@ -56,9 +70,7 @@ class Discovery:
         Raises `ConfigurationError` if the file cannot be written.
         """
         member, now = self._member, time.monotonic()
-        host = member.host
-        by_address = is_address(host)
-        found = names.hosts_behind(self._name, member.places, self._interval, by_address=by_address)
+        found = hosts_in_dns(member, self._interval)
         if not found.names:
             reason = found.reason or "the name has no hosts"
             if reason != self._logged_reason:
@@ -68,11 +80,7 @@ class Discovery:
             self._logged_reason = reason
             return False
         self._logged_reason = ""
-        short = member.settings.node_type == "sname"
-        hosts = (
-            name.partition(".")[0] if short and not by_address else name for name in found.names
-        )
-        nodes = [f"{member.settings.node_name}@{name}" for name in hosts]
+        nodes = nodes_of(member, found.names)
         self._known = nodes_to_list(self._known, nodes, now, self._interval)
         self._write(tuple(sorted(self._known)))
         return True
@@ -130,7 +138,8 @@ def keep_file_current(member: Member) -> None:
         time.sleep(max(0.0, began + member.settings.discovery_interval - time.monotonic()))
 
 
-def _read(path: str) -> tuple[str, ...] | None:
+def read_nodes(path: str) -> tuple[str, ...] | None:
+    """Return the nodes that a file lists; None if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return tuple(file.read().split())

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from member_entrypoint import counts, programs
+from member_entrypoint import counts, programs, state
 from member_entrypoint.cluster import facts, peers, words
 from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.inference import clears
@@ -99,6 +99,7 @@ def join(member: Member, target: str, deadline: float) -> Peer:
     for left in reversed(range(TRIES)):
         with _turn(member, target, pauses) if seen.hidden else contextlib.nullcontext():
             _wait_until_it_may(member, target, record, pauses)
+            state.end_wait(member.places.root)
             outcome = _run_join_cluster(member, target, deadline)
         peer = peers.look_at(member, [target], ANSWER_TIMEOUT)[target]
         if member.node in peer.running:
@@ -143,6 +144,7 @@ def _wait_until_it_may(member: Member, target: str, record: Record, pauses: Paus
             raise TryAgainError(f"{member.node} does not join {target} now: {reason}")
         if pauses.time_to_speak(text + reason):
             member.log.info(text, reason=reason, seconds_left=pauses.left())
+            state.note_wait(member.places.root, text, reason, pauses.deadline)
         pauses.pause()
 
 
@@ -164,10 +166,10 @@ def _turn(member: Member, target: str, pauses: Pauses) -> Iterator[None]:
                 if pauses.over():
                     raise TryAgainError(f"{member.node} has waited for its turn to join {target}")
                 if pauses.time_to_speak("turn"):
-                    member.log.info(
-                        f"waiting for its turn to join {target}",
-                        reason="another node joins, and it is in DNS only when it is ready",
-                    )
+                    text = f"waiting for its turn to join {target}"
+                    reason = "another node joins, and it is in DNS only when it is ready"
+                    member.log.info(text, reason=reason)
+                    state.note_wait(member.places.root, text, reason, pauses.deadline)
                 pauses.pause()
         except distribution.DistributionError as error:
             raise TryAgainError(f"{member.node} cannot join {target} now: {error}") from None

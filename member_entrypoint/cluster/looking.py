@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterable
 
+from member_entrypoint import state
 from member_entrypoint.cluster import facts, peers, words
 from member_entrypoint.cluster.decision import Decision, Step, decide
 from member_entrypoint.cluster.inference import has_data
@@ -44,6 +45,7 @@ def decide_before(member: Member, deadline: float) -> tuple[Known, Decision]:
             text, reason = words.waits(known, decision)
             if pauses.time_to_speak(text + reason):
                 member.log.info(text, reason=reason, seconds_left=pauses.left())
+                state.note_wait(member.places.root, text, reason, pauses.deadline)
             if known.target is not None and not has_data(known):
                 announcement.register()
             pauses.pause(longest=_longest_pause(known, decision))

@@ -1,7 +1,6 @@
 """The other nodes that may be members: their names, and what each of them says."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from member_entrypoint.cluster.facts import marker_file, parse_marker
@@ -56,6 +55,8 @@ def candidates(member: Member) -> list[str]:
 
 def ask_all(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
     """Return what `ask` returns for each node; it is called in several threads."""
+    from concurrent.futures import ThreadPoolExecutor  # it imports logging
+
     names = list(nodes)
     try:
         with ThreadPoolExecutor(max_workers=max(1, min(LARGEST_POOL, len(names)))) as pool:
@@ -88,6 +89,12 @@ def reach(member: Member, nodes: Iterable[str]) -> dict[str, Peer]:
     return {node: one.peer for node, one in found.items()}
 
 
+def look_once(member: Member, node: str, timeout: float) -> Peer:
+    """Return what is known about one node; `timeout` seconds hold for each question by itself."""
+    found = _find(member, node, timeout, timeout).peer
+    return ask_node(member, node, timeout) if found.state is State.REGISTERED else found
+
+
 def _see(member: Member, node: str, timeout: float) -> Seen:
     """Ask hosts file, DNS, the epmd of its host, then the node itself."""
     found = _find(member, node, max(timeout, SCAN_DNS_TIMEOUT), max(timeout / 3, SCAN_TIMEOUT))
@@ -99,7 +106,7 @@ def _see(member: Member, node: str, timeout: float) -> Seen:
 def _find(member: Member, node: str, dns_timeout: float, timeout: float) -> Seen:
     """Look for a node: in the epmd of its host, or at its own port; cheap questions come first."""
     host = node.partition("@")[2]
-    answer = names.look_up(host, member.places, dns_timeout)
+    answer = member.erlang.look_up(node, dns_timeout)
     if not answer.addresses:
         state = State.ABSENT if answer.absent else State.UNKNOWN
         return Seen(Peer(state, why=f"no address for {host}: {answer.reason}"))

@@ -5,7 +5,7 @@ import re
 import time
 from typing import Any
 
-from member_entrypoint import programs, terms
+from member_entrypoint import terms
 from member_entrypoint.erlang import distribution
 from member_entrypoint.erlang.epmd import NotRegisteredError
 from member_entrypoint.erlang.reach import FIXED_PORT, app_config_of, flags_of, reach
@@ -86,7 +86,13 @@ class OtherNameError(RpcError):
 
 
 class Erlang:
-    """Asks nodes, as a hidden node on the host of `own_node`, with the cookie of the release."""
+    """Asks nodes, as a hidden node on the host of `own_node`, with the cookie of the release.
+
+    `boots_vms`: whether a VM may ask where we do not speak what nodes speak. `known_addresses` are
+    those of nodes that need not be looked up.
+    """
+
+    boots_vms = True
 
     def __init__(self, release: Release, places: Places, settings: Settings, own_node: str) -> None:
         """Take cookie and distribution flags from the release's run-time `etc` and `settings`."""
@@ -98,6 +104,7 @@ class Erlang:
         self._flags = flags_of(release, settings)
         self.reach = reach(self._flags, settings, app_config_of(release))
         self.way = Way(self.reach, self._flags, release.server, self._own_host)
+        self.known_addresses: dict[str, tuple[str, ...]] = {}
 
     def rpc(
         self, node: str, module: str, function: str, arguments: list[Any], timeout: float = 10.0
@@ -120,8 +127,15 @@ class Erlang:
 
         What a call gives may be `{badrpc, Reason}`.
         """
-        values = self._ask_directly(node, calls, timeout) if self.reach.direct else None
+        values, why = None, f"{node} can only be asked by a VM, as its distribution is"
+        if self.reach.direct:
+            try:
+                values = self._ask_directly(node, calls, timeout)
+            except distribution.DistributionError as error:
+                why = str(error)
         if values is None:
+            if not self.boots_vms:
+                raise RpcError(why)
             values = self._ask_by_vm(node, calls, timeout)
         if (Atom("badrpc"), Atom("nodedown")) in values:
             raise NodeDownError(f"{node} is down, or refuses the cookie")
@@ -142,7 +156,7 @@ class Erlang:
             # its network.
             addresses, reason = self.reach.own, ""
         else:
-            answer = names.look_up(host, self._places, timeout)
+            answer = self.look_up(node, timeout)
             addresses = self.reach.usable(answer.addresses)
             reason = f"no address for {host}: {answer.reason or self.reach.why_unusable(host)}"
         failure: distribution.DistributionError | None = None
@@ -171,8 +185,16 @@ class Erlang:
             raise failure
         raise NodeDownError(f"{node} is down: {reason}")
 
-    def _ask_directly(self, node: str, calls: list[Call], timeout: float) -> list[Any] | None:
-        """Return the answers, or None where another way of asking may give them."""
+    def look_up(self, node: str, timeout: float) -> names.Answer:
+        """Return the addresses of the host of `node`, after at most `timeout` seconds."""
+        host = node.partition("@")[2]
+        known = self.known_addresses.get(node)
+        if known:
+            return names.Answer(known, host, "", from_hosts=True)
+        return names.look_up(host, self._places, timeout)
+
+    def _ask_directly(self, node: str, calls: list[Call], timeout: float) -> list[Any]:
+        """Return the answers; raises `DistributionError` where a VM may get them."""
         try:
             with self.connect(node, timeout) as connection:
                 return [connection.call(*call, timeout) for call in calls]
@@ -180,8 +202,6 @@ class Erlang:
             raise OtherNameError(node, error.node) from None
         except (distribution.NoAnswerError, TermError) as error:
             raise RpcError(f"{node}: {str(error).removeprefix(f'{node}: ')}") from None
-        except distribution.DistributionError:
-            return None
 
     def _ask_by_vm(self, node: str, calls: list[Call], timeout: float) -> list[Any]:
         name_flag = "-name" if "name" in self._flags else "-sname"
@@ -235,6 +255,8 @@ def _evaluate(
     release: Release, expression: str, flags: list[str], data: list[str], timeout: float
 ) -> Any:
     """Return the term that an expression prints in a VM of its own after the word `answer`."""
+    from member_entrypoint import programs  # most questions need no VM
+
     command = [
         release.erl,
         *("+S", "1:1", "+SDcpu", "1:1", "+SDio", "1", "-noinput"),

@@ -42,6 +42,19 @@ def image_user(places: Places) -> User | None:
     return None
 
 
+def member_user(places: Places) -> User | None:
+    """Return the user that the member runs as, for what root asks by `docker exec`; None if none.
+
+    That is the one of PID 1, or the one that passwd has; the member can change neither. Who has the
+    rendered configuration is a hint, and tells only which of the two it is: as in `as-member.sh`.
+    """
+    with contextlib.suppress(OSError):
+        hint, first = os.stat(os.path.join(places.run, "etc")).st_uid, os.stat("/proc/1")
+        if hint and hint == first.st_uid:
+            return User(first.st_uid, first.st_gid)
+    return image_user(places)
+
+
 def may_switch_to(user: User) -> bool:
     """Tell whether this process is root, and may give away its files and become `user`."""
     return _may_switch_to(user, os.geteuid())

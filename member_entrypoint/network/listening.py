@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterable
 
+from member_entrypoint import state
 from member_entrypoint.errors import StartError
 from member_entrypoint.log import Log
 from member_entrypoint.network import names
@@ -34,7 +35,9 @@ def wait_for_addresses(
                 )
             if pauses.time_to_speak(missing):
                 left = pauses.left()
-                log.info(f"waiting for {host}:{port}", reason=missing, seconds_left=left)
+                text = f"waiting for {host}:{port}"
+                log.info(text, reason=missing, seconds_left=left)
+                state.note_wait(places.root, text, missing, pauses.deadline)
             pauses.pause()
 
 

@@ -14,6 +14,7 @@ SERVER = ".server"
 PRISTINE = "etc.pristine"
 PROGRAMS = ("bin/mongooseim", "bin/mongooseimctl")
 OF_THE_IMAGE = "mongooseim-image"
+FIRST_IN_STEP, OTP_IS_AHEAD_BY = 11, 12
 _VERSION = re.compile(r"[\w.+~-]+")
 
 
@@ -76,6 +77,17 @@ class Release(NamedTuple):
                 return file.read(100).strip()
         except OSError:
             return ""
+
+
+def otp_of(erts: str) -> str:
+    """Return the Erlang/OTP of a version of the VM: 27 has erts 15; empty where that is not known.
+
+    Source: OTP's versions table; so it is from OTP 23 (erts 11) on.
+    """
+    major = erts.partition(".")[0]
+    if not major.isdecimal() or int(major) < FIRST_IN_STEP:
+        return ""
+    return str(int(major) + OTP_IS_AHEAD_BY)
 
 
 def find(root: str) -> Release:

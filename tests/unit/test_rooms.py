@@ -22,6 +22,7 @@ ORDER = (
     ("cluster",),
     ("pid1",),
     ("health",),
+    ("status",),
     ("starting", "tasks", "life", "__main__"),
 )
 """From the bottom to the top: a module imports from its own line and from those before it."""

@@ -1,0 +1,1 @@
+"""`member-entrypoint status`: the cluster as each of its members sees it."""
