@@ -35,6 +35,7 @@ from bench import (
     questions,
     report,
     shop,
+    status,
 )
 from bench.figures import BenchmarkError
 
@@ -50,6 +51,7 @@ PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "join": (join.measure,),
     "idle": (idle.measure,),
     "probe": (probe.measure,),
+    "status": (status.measure,),
     "signals": (init_work.measure_signals,),
     "reaping": (init_work.measure_reaping,),
     "formation": (formation.measure,),

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 _ESCAPE = r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|\^.|[0-7]{1,3}|.)"
-_TOKEN = re.compile(
-    rf"""
+_TOKEN = rf"""
       (?P<comment>%[^\n]*)
     | (?P<string>"(?:\\.|[^"\\])*")
     | (?P<quoted>'(?:\\.|[^'\\])*')
@@ -21,9 +20,8 @@ _TOKEN = re.compile(
     | (?P<word>[^\s%"'$\[\]{{}}(),|<>=\#.]+(?:\.[0-9][0-9A-Za-z_+-]*)?)
     | (?P<blank>\s+)
     | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+"""Compiled at the first use: who asks a node needs it rarely, and it takes a millisecond."""
 _INTEGER = r"[+-]?[0-9]+"
 _FLOAT = r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?"
 # Lower-case letters of Latin-1 begin an atom that needs no quotes.
@@ -65,7 +63,7 @@ def tokens(source: str) -> Iterator[Token]:
     missing is one token, of the kind `unfinished`, up to the end of `source`.
     """
     depth = 0
-    for match in _TOKEN.finditer(source):
+    for match in re.finditer(_TOKEN, source, re.VERBOSE | re.DOTALL):
         kind = match.lastgroup or "other"
         if kind in ("comment", "blank"):
             continue

@@ -156,6 +156,13 @@ def founded(identity: str) -> int | None:
     return first if first >= FIRST_IN_NANOSECONDS else (first * 10**6 + second) * 10**9
 
 
+def short_identity(identity: str) -> str:
+    """Return eight digits that stand for an identity: the same on all members, easy to compare."""
+    import binascii
+
+    return f"{binascii.crc32(identity.encode()):08x}"
+
+
 def is_younger(identity: str, other: str) -> bool:
     """Tell whether a cluster was started after the other one; also if that is not known."""
     first, second = founded(identity), founded(other)

@@ -9,7 +9,7 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import mnesia
 from member_entrypoint.erlang.rpc import OtherNameError, RefusesError, RpcError
-from member_entrypoint.network import names, surroundings
+from member_entrypoint.network import names
 from member_entrypoint.terms import Atom, show
 
 ORDINALS = 10  # how many of them are tried, from that of the primary on
@@ -75,6 +75,8 @@ def look_at(member: Member, nodes: Iterable[str], timeout: float = SCAN_TIMEOUT)
     seen = ask_all(nodes, lambda node: _see(member, node, timeout))
     doubtful = {State.STOPPED, State.SILENT}
     if any(one.addresses and one.peer.state in doubtful for one in seen.values()):
+        from member_entrypoint.network import surroundings
+
         anybodys = surroundings.wildcard(member.host, member.places, SCAN_DNS_TIMEOUT)
         for node, (peer, addresses) in seen.items():
             if addresses and peer.state in doubtful and set(addresses) <= anybodys:
@@ -90,7 +92,14 @@ def reach(member: Member, nodes: Iterable[str]) -> dict[str, Peer]:
 
 
 def look_once(member: Member, node: str, timeout: float) -> Peer:
-    """Return what is known about one node; `timeout` seconds hold for each question by itself."""
+    """Return what is known about one node; `timeout` seconds hold for each question by itself.
+
+    A node whose address is known, since ours is connected to it, is asked at once.
+    """
+    if node in member.erlang.known_addresses:
+        peer = ask_node(member, node, timeout)
+        if peer.state is not State.BUSY:
+            return peer
     found = _find(member, node, timeout, timeout).peer
     return ask_node(member, node, timeout) if found.state is State.REGISTERED else found
 

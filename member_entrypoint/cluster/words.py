@@ -4,7 +4,6 @@ No way out that is named deletes what may be the last copy of somebody's data, u
 """
 
 import time
-import zlib
 from collections.abc import Iterable
 
 from member_entrypoint.cluster.decision import Decision
@@ -156,11 +155,6 @@ def ways_out(known: Known, other: str) -> str:
 
 def _members(peer: Peer) -> Nodes:
     return peer.members or (peer.record.members if peer.state is State.STARTING else peer.members)
-
-
-def short_identity(identity: str) -> str:
-    """Return eight digits that stand for an identity: the same on all members, easy to compare."""
-    return f"{zlib.crc32(identity.encode()):08x}"
 
 
 def cluster(identity: str, members: Nodes) -> str:

@@ -9,6 +9,8 @@ import struct
 import time
 from typing import NamedTuple
 
+from member_entrypoint.network.addresses import connected
+
 PORT = 4369
 NAMES_REQ = b"n"
 ALIVE2_REQ, HIDDEN, NOBODYS_PORT = b"x", 72, 1
@@ -137,7 +139,7 @@ def _ask(address: str, port: int, request: bytes, timeout: float) -> bytes:
 
 def _request(address: str, port: int, request: bytes, deadline: float) -> socket.socket:
     """Return a connection on which `request` was sent; raises OSError."""
-    connection = socket.create_connection((address, port), _left(deadline))
+    connection = connected(address, port, _left(deadline))
     try:
         connection.settimeout(_left(deadline))
         connection.sendall(struct.pack("!H", len(request)) + request)

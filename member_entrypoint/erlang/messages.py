@@ -4,11 +4,16 @@ Source: "Distribution Protocol" in the ERTS manual.
 """
 
 import struct
-from hashlib import md5
 from typing import Any
 
 from member_entrypoint.erlang.etf import LONGEST_ATOM, Reader
 from member_entrypoint.terms import Atom, TermError
+
+try:
+    # What hashlib takes without OpenSSL, whose library takes 3 ms to load.
+    from _md5 import md5  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import md5
 
 FLAGS = {
     "EXTENDED_REFERENCES": 0x4,
@@ -60,7 +65,7 @@ def read_challenge(frame: bytes, *, new: bool) -> tuple[int, str]:
 
 def digest(cookie: str, challenge: int) -> bytes:
     """Return what proves to the sender of `challenge` that we know `cookie`."""
-    return md5(f"{cookie}{challenge}".encode(), usedforsecurity=False).digest()
+    return md5(f"{cookie}{challenge}".encode(), usedforsecurity=False).digest()  # type: ignore[no-any-return]
 
 
 def delivered(packet: bytes) -> list[Any]:

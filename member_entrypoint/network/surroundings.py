@@ -4,7 +4,7 @@ What is seen: whether our own name comes back from DNS, whether Docker's or Kube
 whether there is a network at all, and whether each name of our domain resolves (a wildcard).
 """
 
-import secrets
+import os
 import socket
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def see(host: str, places: Places, timeout: float) -> Surroundings:
 def wildcard(host: str, places: Places, timeout: float) -> frozenset[str]:
     """Return the addresses that DNS has for a name beside `host` that nobody has; mostly none."""
     label, dot, domain = host.partition(".")
-    nobody = f"{label.rpartition('-')[0] or label}-{secrets.token_hex(4)}{dot}{domain}"
+    nobody = f"{label.rpartition('-')[0] or label}-{os.urandom(4).hex()}{dot}{domain}"
     return frozenset(names.in_dns(nobody, Queries(places.resolv_conf, timeout)).addresses)
 
 

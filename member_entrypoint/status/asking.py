@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.knowledge import Peer, State
+from member_entrypoint.cluster.knowledge import Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.terms import Atom
@@ -62,10 +62,13 @@ class _Round:
             return dict(self._found)
 
 
-def ask(member: Member, nodes: Iterable[str], timeout: float) -> Asked:
+def ask(
+    member: Member, nodes: Iterable[str], on_disk: Callable[[], Nodes], timeout: float
+) -> Asked:
     """Return what this node and `nodes` say, and those whom they list, within `timeout` seconds.
 
-    No VM is booted for it.
+    `on_disk` are the members that the disk knows, asked where this node does not say its own. No VM
+    is booted for it.
     """
     deadline = time.monotonic() + timeout
     member.erlang.boots_vms = False
@@ -82,20 +85,22 @@ def ask(member: Member, nodes: Iterable[str], timeout: float) -> Asked:
 
     def begin(new: Iterable[str]) -> None:
         for node in new:
-            left = max(0.01, SHARE * (deadline - time.monotonic()))
+            left = max(0.1, round(SHARE * (deadline - time.monotonic()), 1))
             asked.begin(node, lambda node=node, left=left: peers.look_once(member, node, left))  # type: ignore[misc]
 
     asked.begin(own, ask_own)
-    asked.wait({own}, min(deadline, time.monotonic() + FIRST_WAIT))
+    found = asked.wait({own}, min(deadline, time.monotonic() + FIRST_WAIT))
+    if own not in found or found[own].state is not State.UP:
+        named |= on_disk() - {own}
     begin(named)
-    known = {own}
-    found: dict[str, Peer] = {}
-    while known != named | {own}:
-        known = named | {own}
+    known = named | {own}
+    while True:
         found = asked.wait(known, deadline)
         new = listed(own, found) - known
+        if not new:
+            break
         begin(new)
-        named |= new
+        known |= new
     late = Peer(State.SILENT, why=f"no answer within {timeout:g} s")
     return Asked({node: found.get(node, late) for node in sorted(known)}, frozenset(connected))
 

@@ -15,7 +15,7 @@ def look(member: Member, timeout: float) -> CetsNodes | None:
     told = CetsNodes(found.only, found.node_list, listed, name)
     if not name:
         return told
-    hosts = discovery.hosts_in_dns(member, timeout / 2)
+    hosts = discovery.hosts_in_dns(member, timeout)
     if not hosts.names:
         return told._replace(why=hosts.reason or "the name has no hosts")
     return told._replace(in_dns=tuple(sorted(discovery.nodes_of(member, hosts.names))))

@@ -1,7 +1,9 @@
 """The command `member-entrypoint status`: its words, whom it runs as, and how often it looks."""
 
+import _signal  # type: ignore[import-not-found]
+import contextlib
+import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import MutableMapping, Sequence
@@ -26,6 +28,15 @@ SECRETS = ("CLUSTER_COOKIE", process_environment.COOKIE_FILE)
 """Not needed: the cookie comes from the rendered vm.args, and its file may be root's alone."""
 
 
+def run(words: Sequence[str]) -> NoReturn:
+    """Do what `main` does, and end: at once, since nobody waits for questions that are late."""
+    status = main(words)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
 class Options(NamedTuple):
     """What the words ask for; `interval` in seconds, None: once."""
 
@@ -40,7 +51,7 @@ class UsageError(Exception):
 def main(words: Sequence[str]) -> int:
     """Print the status; return 0 if all is well, 1 if not, 78 for words that are none of ours."""
     # In the images the interpreter starts with all signals blocked, as PID 1 needs them.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     try:
         options = parse(words)
     except UsageError as error:
@@ -137,8 +148,9 @@ def watch(environment: MutableMapping[str, str], options: Options, interval: flo
     def stop(_number: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, stop)
+    gc.enable()
     redraws = sys.stdout.isatty() and not options.json
     status, shown = 1, ""
     try:

@@ -4,10 +4,9 @@ import json
 import time
 from typing import Any
 
-from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder
-from member_entrypoint.cluster.words import short_identity
+from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder, short_identity
 from member_entrypoint.release.active import otp_of
-from member_entrypoint.status.members import missing, rows
+from member_entrypoint.status.members import rows
 from member_entrypoint.status.survey import Survey
 from member_entrypoint.status.verdict import Kind, Verdict, may_restart
 
@@ -24,7 +23,7 @@ def document(survey: Survey, verdict: Verdict) -> dict[str, Any]:
     """Return all that is known, as the schema has it."""
     there = verdict.kind is not Kind.NO_SERVER and bool(survey.release)
     notes = survey.notes
-    away = missing(survey)
+    found = rows(survey) if there else []
     return {
         "version": VERSION,
         "well": verdict.well,
@@ -48,11 +47,12 @@ def document(survey: Survey, verdict: Verdict) -> dict[str, Any]:
                 "runs_with": _names(row.runs_with),
                 "agrees": row.agrees,
             }
-            for number, row in enumerate(rows(survey) if there else (), 1)
+            for number, row in enumerate(found, 1)
         ],
         "missing": [
-            {"name": node, "reason": why.name.lower(), "text": why.value}
-            for node, why in away.items()
+            {"name": row.node, "reason": row.missing.name.lower(), "text": row.missing.value}
+            for row in found
+            if row.missing
         ],
         "partition": notes.partition or None,
         "other_cluster": notes.other_cluster or None,

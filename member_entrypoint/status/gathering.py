@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from member_entrypoint import settings, state
 from member_entrypoint.cluster import facts
 from member_entrypoint.cluster import member as members
-from member_entrypoint.cluster.knowledge import Marker
+from member_entrypoint.cluster.knowledge import Marker, Nodes
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.files import users
 from member_entrypoint.health import probe
@@ -60,15 +60,20 @@ def _asked(member: Member, survey: Survey, timeout: float) -> Survey:
     from member_entrypoint.status import asking, cets  # only where there is somebody to ask
 
     began = time.monotonic()
-    nodes = set(survey.disk.members or survey.disk.record.members)
-    if member.role.target:
-        nodes.add(member.role.target)
-    listing = cets.look(member, timeout) if member.cets else None
+    listing = cets.look(member, timeout / 2) if member.cets else None
+    nodes = {member.role.target or member.node}
     if listing:
         nodes |= {*(listing.listed or ()), *(listing.in_dns or ())}
-    left = max(timeout / 2, timeout - (time.monotonic() - began))
-    found = asking.ask(member, nodes, left)
-    return survey._replace(peers=found.peers, connected=found.connected, cets=listing)
+    disk = survey.disk
+
+    def on_disk() -> Nodes:
+        nonlocal disk
+        identity, listed = facts.read_schema(member.places, member.node)
+        disk = disk._replace(identity=identity, members=listed)
+        return listed or disk.record.members
+
+    found = asking.ask(member, nodes, on_disk, timeout - (time.monotonic() - began))
+    return survey._replace(disk=disk, peers=found.peers, connected=found.connected, cets=listing)
 
 
 def _unreadable(places: Places) -> str:
@@ -110,12 +115,11 @@ def read_notes(root: str) -> Notes:
 
 
 def read_disk(places: Places, node: str) -> Disk:
-    """Return what is on the volume of `node`."""
+    """Return what is on the volume of `node`, but for its schema: reading that takes long."""
     folder = places.mnesia(node)
-    identity, listed = facts.read_schema(places, node)
     record = facts.read_marker(places, node)
     noted = _changed(facts.marker_file(places, node)) if record.marker is not Marker.NONE else None
-    return Disk(folder, _size(folder), identity, listed, record, noted)
+    return Disk(folder=folder, size=_size(folder), record=record, noted=noted)
 
 
 def _changed(path: str) -> float | None:

@@ -11,15 +11,17 @@ from member_entrypoint.status.survey import Survey
 class Row(NamedTuple):
     """One member, as this node sees it, and how it sees the others.
 
-    `state` is one word or two. `lists` and `runs_with` are None where it does not say. `agrees`: it
-    lists, and runs with, those that the reference does, in one cluster; None where it does not
-    say. `member` is False for a node that is waited for and that is no member, as far as is known.
+    `state` is a word or two, `missing` is why it does not run with this node, `why` what was seen.
+    `lists` and `runs_with` are None where it does not say. `agrees`: it lists, and runs with, those
+    that this node does (or where that does not run, the first that does), in one cluster; None
+    where it does not say. `member` is False for a node that is no member, as far as is known.
     """
 
     node: str
     own: bool
     member: bool
     state: str
+    missing: Missing | None
     why: str
     identity: str
     lists: Nodes | None
@@ -82,11 +84,11 @@ def rows(survey: Survey) -> list[Row]:
     members = members_of(survey)
     reference = _reference(survey)
     away = missing(survey)
-    shown = members | {survey.node}
-    if survey.notes.state in {state.WAITING, state.STARTING}:
+    now = survey.notes.state
+    shown = members | {survey.node} | _listed(survey)
+    if survey.cets or now in {state.WAITING, state.STARTING}:
         shown |= survey.peers.keys()
-    if survey.cets:
-        shown |= survey.peers.keys()
+    listed = (survey.cets.listed if survey.cets else None) or ()
     found = []
     for node in sorted(shown - {""}, key=_in_order):
         peer = survey.peers.get(node, Peer(State.UNKNOWN, why=survey.cannot_ask))
@@ -95,9 +97,10 @@ def rows(survey: Survey) -> list[Row]:
             Row(
                 node=node,
                 own=node == survey.node,
-                member=node in members,
+                member=node in members or node in listed,
                 state=_state(survey, node, peer, away.get(node)),
-                why=peer.why,
+                missing=away.get(node),
+                why="" if node == survey.node and now != state.SERVING else peer.why,
                 identity=peer.identity,
                 lists=peer.members if says else None,
                 runs_with=peer.running if says else None,
@@ -105,6 +108,13 @@ def rows(survey: Survey) -> list[Row]:
             )
         )
     return found
+
+
+def _listed(survey: Survey) -> Nodes:
+    """Return all that the members of this node's cluster list."""
+    peers = [peer for peer in survey.peers.values() if peer.state is State.UP]
+    ours = [peer.members for peer in peers if peer.identity == survey.identity]
+    return NOBODY.union(*ours)
 
 
 def _in_order(node: str) -> tuple[str | int, ...]:

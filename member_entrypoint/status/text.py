@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from member_entrypoint import state
-from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder
-from member_entrypoint.cluster.words import short_identity
+from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder, short_identity
+from member_entrypoint.cluster.partition_rule import Missing
 from member_entrypoint.release.active import otp_of
 from member_entrypoint.status.members import Row, rows
 from member_entrypoint.status.survey import Survey
@@ -49,7 +49,7 @@ def show(survey: Survey, verdict: Verdict, width: int, *, colour: bool) -> str:
         lines += _labelled(label, text, width)
     found = rows(survey)
     lines += ["", *_table(found, width, paint)]
-    seen = [f"{row.node}: {_without(row.node, row.why)}" for row in found if row.why]
+    seen = [f"{row.node}: {text}" for row in found if (text := _seen(row))]
     for label, texts in (("what was seen", seen), *_more(survey)):
         if texts:
             lines += ["", paint(label, BOLD)]
@@ -69,7 +69,7 @@ def _this_node(survey: Survey) -> Iterator[tuple[str, str]]:
     word = STATES.get(notes.state, notes.state)
     yield "state", f"{word}{since}" + (f", {ready}" if notes.state == state.SERVING else "")
     if notes.wait.text:
-        yield "waits", f"{notes.wait.text}, for {notes.wait.seconds_left:.0f} s more at most"
+        yield "gives up", f"in {notes.wait.seconds_left:.0f} s"
     otp = otp_of(survey.erts)
     erlang = f"Erlang/OTP {otp} (erts {survey.erts})" if otp else f"erts {survey.erts}"
     yield "release", f"{survey.release}, {erlang}"
@@ -87,16 +87,19 @@ def _this_node(survey: Survey) -> Iterator[tuple[str, str]]:
 
 
 def _cluster(survey: Survey) -> str:
-    """Return the cluster in words: its identity, short, and who started it when."""
-    identity = survey.identity
-    text, when = short_identity(identity), founded(identity)
-    if founder(identity):
-        text += f", started by {founder(identity).strip(chr(39))}"
-    if when is not None:
-        text += f" on {_stamp(when / 1e9)}"
+    """Return this node's cluster in words."""
+    text = _in_words(survey.identity)
     if not survey.disk.record.certain:
         text += "; another one may exist, it is looked for"
     return text
+
+
+def _in_words(identity: str) -> str:
+    """Return an identity: short, and what it tells."""
+    text, when = short_identity(identity), founded(identity)
+    if who := founder(identity).strip("'"):
+        text += f", started by {who}"
+    return text + (f" on {_stamp(when / 1e9)}" if when is not None else "")
 
 
 def _more(survey: Survey) -> Iterator[tuple[str, list[str]]]:
@@ -179,9 +182,13 @@ def _ranges(numbers: list[int]) -> Iterator[str]:
         yield f"{number}-{last}" if last > number else str(number)
 
 
-def _without(node: str, text: str) -> str:
-    """Return what was seen without the name of the node at its beginning."""
-    return text.removeprefix(f"{node}: ").removeprefix(f"{node} ")
+def _seen(row: Row) -> str:
+    """Return what was seen of a member, without its name at the beginning; empty if all is well."""
+    if row.missing is Missing.ELSEWHERE:
+        return f"it runs in another cluster, {_in_words(row.identity)}"
+    if row.missing is Missing.APART:
+        return str(row.missing.value)
+    return row.why.removeprefix(f"{row.node}: ").removeprefix(f"{row.node} ")
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:
@@ -205,7 +212,7 @@ def wrapped(text: str, width: int, first: str = "", more: str = "") -> list[str]
 
 
 def _stamp(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(when))
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(when))
 
 
 def _instant(when: float | None, now: float) -> str:

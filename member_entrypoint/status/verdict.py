@@ -5,7 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from member_entrypoint import state
-from member_entrypoint.cluster.knowledge import NOBODY, State
+from member_entrypoint.cluster.knowledge import NOBODY, Known, State
 from member_entrypoint.cluster.partition_rule import Missing, loses
 from member_entrypoint.health import probe
 from member_entrypoint.status.members import is_cets, members_of, missing, rows
@@ -94,15 +94,20 @@ def _on_its_way(survey: Survey) -> Verdict | None:
     own = survey.own
     if own and own.state is State.UP and own.awaits:
         whom = ", ".join(sorted(own.awaits))
-        others = ", ".join(
-            survey.peers[each].why for each in sorted(own.awaits) if each in survey.peers
+        stopped = [each for each in sorted(own.awaits) if _is_stopped(survey, each)]
+        return Verdict(
+            Kind.WAITING,
+            f"{node} waits for {whom}, which may have gone down after it",
+            f"start {_list(stopped)}" if stopped else "see below why they are not seen",
         )
-        text = f"{node} waits for {whom}, which went down after it"
-        return Verdict(Kind.WAITING, f"{text}: {others}" if others else text, f"start {whom}")
     if text.startswith("waiting ") and (now == state.WAITING or reason):
         said = f"{node} waits {text.removeprefix('waiting ')}"
         return Verdict(Kind.WAITING, f"{said}: {reason}" if reason else said)
     return Verdict(Kind.STARTING, f"{node} starts" if now == state.STARTING else f"{node} prepares")
+
+
+def _is_stopped(survey: Survey, node: str) -> bool:
+    return node in survey.peers and survey.peers[node].state in {State.STOPPED, State.ABSENT}
 
 
 def _no_answer(survey: Survey) -> Verdict | None:
@@ -118,7 +123,9 @@ def _no_answer(survey: Survey) -> Verdict | None:
         return Verdict(Kind.STOPPING, f"{node} shuts down")
     why = own.why.removeprefix(f"{node}: ").removeprefix(f"{node} ")
     return Verdict(
-        Kind.NO_ANSWER, f"{node} serves, and {why}", "if that stays so, restart this container"
+        Kind.NO_ANSWER,
+        f"{node} does not answer: {why}",
+        "if that stays so, restart this container",
     )
 
 
@@ -130,11 +137,11 @@ def _parted(survey: Survey) -> Verdict | None:
     away = missing(survey)
     apart = [each for each, why in away.items() if why is Missing.APART]
     running = survey.own.running if survey.own else NOBODY
-    if notes.partition or (apart and loses(node, running, away)):
+    if (notes.partition and away) or (apart and loses(node, running, away)):
         whom = _list(apart or [each for each, why in away.items() if why is Missing.SILENT])
         without = f", without {whom}" if whom else ""
         text = f"{node} is on the losing side of a partition{without}"
-        if apart or not away:
+        if apart:
             return Verdict(
                 Kind.LOSING,
                 f"{text}: start it anew",
@@ -170,7 +177,7 @@ def _not_whole(survey: Survey) -> Verdict | None:
         return Verdict(
             Kind.OTHER_CLUSTER if elsewhere else Kind.MISSING,
             f"{count} {together}; {_phrases(away)}",
-            _remedy(away),
+            _remedy(survey, away),
         )
     other = survey.notes.second or survey.notes.other_cluster
     strangers = [
@@ -199,15 +206,13 @@ def _not_whole(survey: Survey) -> Verdict | None:
     return None
 
 
-def _remedy(away: dict[str, Missing]) -> str:
+def _remedy(survey: Survey, away: dict[str, Missing]) -> str:
     """Return what to do about members that are missing."""
     elsewhere = [each for each, why in away.items() if why is Missing.ELSEWHERE]
     if elsewhere:
-        whom = elsewhere[0]
-        return (
-            f"to keep this cluster, start {whom} with JOIN_DISCARDS_DATA=true: it joins this one, "
-            "and loses its data"
-        )
+        from member_entrypoint.cluster import words
+
+        return words.ways_out(Known(survey.node, survey.target), elsewhere[0])
     down = [each for each, why in away.items() if why is Missing.DOWN]
     if down:
         return (
@@ -281,7 +286,7 @@ def _together(survey: Survey) -> str:
 def may_restart(survey: Survey) -> tuple[bool, str] | None:
     """Return whether a restart of this node costs no service, and why; None where it is not up."""
     own = survey.own
-    if own is None or own.state is not State.UP or is_cets(survey):
+    if own is None or own.state is not State.UP or survey.notes.state != state.SERVING:
         return None
     others = sorted(own.running - {survey.node})
     fit = [
