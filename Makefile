@@ -58,6 +58,7 @@ lint:
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 	$(VENV)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(VENV)/check-jsonschema --check-metaschema deploy/status.schema.json
 	$(VENV)/hadolint Dockerfile.member Dockerfile.builder
 
 format:

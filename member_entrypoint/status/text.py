@@ -151,7 +151,11 @@ def _table(found: list[Row], width: int, paint: Paint) -> list[str]:
         if wide:
             lines.append(first + paint(f"{text.ljust(name)}  {line(cell)}".rstrip(), tint))
         else:
-            lines += [first + paint(text, tint), margin + paint(line(cell).rstrip(), tint)]
+            this = "  (this)" if row.own else ""
+            lines += [
+                first + paint(row.node, tint),
+                margin + paint((line(cell) + this).rstrip(), tint),
+            ]
     return lines
 
 

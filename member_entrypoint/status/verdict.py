@@ -93,7 +93,7 @@ def _on_its_way(survey: Survey) -> Verdict | None:
         return Verdict(Kind.STOPPING, f"{node} stops")
     own = survey.own
     if own and own.state is State.UP and own.awaits:
-        whom = ", ".join(sorted(own.awaits))
+        whom = _list(sorted(own.awaits))
         stopped = [each for each in sorted(own.awaits) if _is_stopped(survey, each)]
         return Verdict(
             Kind.WAITING,
@@ -103,7 +103,9 @@ def _on_its_way(survey: Survey) -> Verdict | None:
     if text.startswith("waiting ") and (now == state.WAITING or reason):
         said = f"{node} waits {text.removeprefix('waiting ')}"
         return Verdict(Kind.WAITING, f"{said}: {reason}" if reason else said)
-    return Verdict(Kind.STARTING, f"{node} starts" if now == state.STARTING else f"{node} prepares")
+    return Verdict(
+        Kind.STARTING, f"{node} starts" if now == state.STARTING else f"{node} prepares its start"
+    )
 
 
 def _is_stopped(survey: Survey, node: str) -> bool:
@@ -258,8 +260,8 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
     if lost := sorted(others - survey.connected):
         return Verdict(
             Kind.MISSING,
-            f"{survey.node} runs with {len(others) - len(lost)} of {len(others)} other nodes of "
-            f"{cets.file}; it has no connection to {_list(lost)}",
+            f"{survey.node} has no connection to {_list(lost)}, which {cets.file} lists",
+            "look at the network, and at those nodes",
         )
     return None
 
@@ -267,7 +269,7 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
 def _well(survey: Survey) -> Verdict:
     if survey.cets and survey.cets.only:
         count = len(survey.cets.listed or ())
-        nodes = f", with {count} nodes in its file" if count else ""
+        nodes = f", and is connected to all of the {count} nodes in its file" if count else ""
         return Verdict(Kind.CETS, f"{_this(survey)} runs with CETS{nodes}")
     if survey.alone and members_of(survey) <= {survey.node}:
         return Verdict(Kind.ALONE, _together(survey))

@@ -7,6 +7,7 @@ Each host has its own network, host name, hosts file and root folder. What the t
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -164,6 +165,20 @@ class Host:
             return self.run(machine, "health", "ready")[0] == 0
 
         eventually(ready, f"{self.node} is ready", timeout=SLOW)
+
+    def says(self, machine: Machine, status: int, verdict: str) -> None:
+        """Wait until `status` has this exit status, and says this of the cluster."""
+        last = (0, "")
+
+        def said() -> bool:
+            nonlocal last
+            last = self.run(machine, "status", "--json")
+            return last[0] == status and json.loads(last[1])["verdict"] == verdict
+
+        try:
+            eventually(said, f"{self.node} says {verdict!r}", timeout=SLOW)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it says {last}") from None
 
     @contextlib.contextmanager
     def stopped_vm(self) -> Iterator[None]:

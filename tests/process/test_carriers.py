@@ -1,4 +1,4 @@
-"""Real members, over each carrier: they look, join, are probed, notice a partition, and leave.
+"""Real members, over each carrier: they look, join, are probed, asked for their status, leave.
 
 The matrix in docs/networking.md is made of these tests.
 """
@@ -126,6 +126,8 @@ def test_members_live_together(pair: list[Host], machine: Machine) -> None:
     member.wait_for_output(f"Clustered {second.node} with {first.node}", timeout=SLOW)
     second.becomes_ready(machine)
     assert first.run(machine, "health", "live") == (0, "live\n")
+    for host in pair:
+        host.says(machine, 0, "2 of 2 members run together")
     with first.stopped_vm():
         assert first.whats_wrong() == "the Erlang VM hangs: it closed no connection within 1 s"
     assert first.whats_wrong() == ""
@@ -136,5 +138,6 @@ def test_members_live_together(pair: list[Host], machine: Machine) -> None:
     second.becomes_ready(machine)
     second.link("down")
     primary.wait_for_output(f"{first.node} has lost {second.node}", timeout=SLOW)
+    first.says(machine, 1, f"1 of 2 members runs; {second.node} cannot be reached")
     for said in ("Traceback", "cannot be heeded", "not watched"):
         assert said not in primary.output() + member.output()

@@ -1,0 +1,192 @@
+"""`status` as a command: where no member runs, waits or hangs; on a terminal; its words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from health_tools import PLAIN, TARGET, Host, Probe, serving, vm
+from processes import ROOT, eventually
+from releases import NODE, PRIMARY
+from terminals import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from processes import Machine
+    from releases import FakeRelease
+
+NOT_NEEDED = {"concurrent", "dns", "logging", "psutil", "secrets", "ssl", "structlog", "subprocess"}
+"""What takes longer to import than a member takes to answer."""
+BOLD, RED = "\033[1m", "\033[31m"
+
+
+class Status:
+    """Asks for the status as `docker exec` does."""
+
+    def __init__(self, machine: Machine, environment: dict[str, str]) -> None:
+        """Take the environment of the container."""
+        self._machine = machine
+        self.environment = environment
+
+    def __call__(self, *words: str) -> tuple[int, str]:
+        """Return status and output."""
+        return self._machine.run(PLAIN, ["status", *words], environment=self.environment)
+
+    def document(self) -> dict[str, Any]:
+        """Return what it says as JSON."""
+        code, printed = self("--json")
+        found: dict[str, Any] = json.loads(printed)
+        assert code == (0 if found["well"] else 1)
+        return found
+
+    def eventually(self, kind: str) -> dict[str, Any]:
+        """Wait until the verdict is of this kind."""
+        last: list[dict[str, Any]] = []
+
+        def judged() -> bool:
+            last[:] = [self.document()]
+            return bool(last[0]["kind"] == kind)
+
+        eventually(judged, f"it is {kind}: {last}")
+        return last[0]
+
+
+def test_without_a_member_there_is_one_line(machine: Machine, release: FakeRelease) -> None:
+    """And status 1; as JSON, too."""
+    status = Status(machine, release.environment())
+    assert status() == (1, "no MongooseIM server runs in this container\n")
+    found = status.document()
+    assert (found["kind"], found["node"], found["members"]) == ("no_server", None, [])
+
+
+@pytest.mark.parametrize("words", [["--yaml"], ["--watch", "often"], ["live"]], ids=" ".join)
+def test_other_words_are_refused(machine: Machine, release: FakeRelease, words: list[str]) -> None:
+    """With the status of `health` for wrong words, and what is allowed."""
+    code, said = Status(machine, release.environment())(*words)
+    assert code == 78
+    assert said.endswith("; allowed: status [--json] [--watch [SECONDS]]\n")
+
+
+def test_a_member_that_waits_says_for_whom(machine: Machine, host: Host) -> None:
+    """Before its VM runs, in the words of its log, with the time that is left."""
+    environment = host.waiting()
+    running = machine.start(PLAIN, environment=environment)
+    running.wait_for_output(f"waiting for {PRIMARY}")
+    status = Status(machine, environment)
+    found = status.eventually("waiting")
+    assert found["verdict"].startswith(f"{NODE} waits for {PRIMARY}: no epmd on {TARGET} port ")
+    assert found["waiting"]["text"] == f"waiting for {PRIMARY}"
+    assert 0 < found["waiting"]["seconds_left"] <= 300
+    assert [(row["name"], row["state"], row["member"]) for row in found["members"]] == [
+        (PRIMARY, "stopped", False),
+        (NODE, "waits", False),
+    ]
+    code, shown = status()
+    assert code == 1
+    assert "\ngives up    in " in shown
+    assert f"\n  {PRIMARY}: no epmd on {TARGET} port " in shown
+
+
+def test_what_was_waited_for_is_not_said_any_more(
+    machine: Machine, host: Host, release: FakeRelease
+) -> None:
+    """A member that has started waits for nobody."""
+    running = machine.start(PLAIN, environment=host.waiting())
+    running.wait_for_output(f"waiting for {PRIMARY}")
+    note = release.root / "run/mongooseim/waits"
+    eventually(note.exists, "it is noted")
+    release.lay_down_schema()
+    running.send(signal.SIGTERM)
+    running.wait()
+    serving(machine, host, Probe(machine, release))
+    assert not note.exists()
+
+
+def test_a_vm_that_is_stopped_or_does_not_answer(
+    machine: Machine, host: Host, probe: Probe
+) -> None:
+    """Within a second or so, whatever the VM does; the fake one speaks no Erlang at all."""
+    running = serving(machine, host, probe)
+    status = Status(machine, host.environment())
+    found = status.document()
+    assert found["kind"] == "no_answer"
+    assert found["verdict"].startswith(f"{NODE} does not answer: ")
+    assert found["took_seconds"] < 60
+    assert found["node"]["state"] == "serving"
+    os.kill(vm(running), signal.SIGSTOP)
+    try:
+        said = f"{NODE} is dead: the Erlang VM is stopped, as by SIGSTOP"
+        assert status.document()["verdict"] == said
+    finally:
+        os.kill(vm(running), signal.SIGCONT)
+
+
+def test_nobodys_cookie_is_needed(machine: Machine, host: Host, probe: Probe) -> None:
+    """Its file may be root's alone: the rendered configuration has it."""
+    serving(machine, host, probe)
+    status = Status(machine, {**host.environment(), "CLUSTER_COOKIE_FILE": "/root/not/there"})
+    assert status.document()["node"]["name"] == NODE
+
+
+def test_colour_is_for_terminals(machine: Machine, release: FakeRelease) -> None:
+    """And for those who have not said NO_COLOR."""
+    said = "no MongooseIM server runs in this container"
+    for variables, wanted in (
+        ({"TERM": "xterm"}, f"{BOLD}{RED}{said}"),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, said),
+        ({"TERM": "dumb"}, said),
+    ):
+        terminal = Terminal(machine, PLAIN, ["status"], release.environment(**variables))
+        assert terminal.wait_for(said) == wanted
+        terminal.close()
+
+
+def test_it_is_watched_until_ctrl_c(machine: Machine, release: FakeRelease) -> None:
+    """The last look stays on the terminal, without a traceback; the status is that of it."""
+    said = "no MongooseIM server runs in this container"
+    terminal = Terminal(machine, PLAIN, ["status", "--watch", "0.1"], release.environment())
+    for _ in range(3):
+        terminal.wait_for("every 0.1 s; ")
+        terminal.wait_for(said)
+    terminal.type("\x03")
+    rest = terminal.wait_for("\033[?1049l")
+    assert "Traceback" not in rest + terminal.wait_for(said)
+    assert terminal.running.wait() == 1
+    terminal.close()
+
+
+def test_watching_as_json_gives_a_line_each_time(machine: Machine, release: FakeRelease) -> None:
+    """Until SIGTERM, for programs."""
+    words = ["status", "--watch", "0.1", "--json"]
+    running = machine.start(PLAIN, words, environment=release.environment())
+    eventually(lambda: running.output().count("\n") > 2, "it looks again and again")
+    running.send(signal.SIGTERM)
+    assert running.wait() == 1
+    for line in running.output().splitlines():
+        assert json.loads(line)["kind"] == "no_server"
+
+
+def test_who_has_gone_is_not_told(machine: Machine, release: FakeRelease) -> None:
+    """A pipe that nobody reads is no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    running = machine.start(PLAIN, ["status"], environment=release.environment(), stdout=writer)
+    os.close(writer)
+    assert running.wait() == 1
+
+
+def test_what_status_imports_is_little(python: Path) -> None:
+    """It has 100 ms, and the interpreter takes its part of them."""
+    script = (
+        "import sys; import member_entrypoint.status.command, member_entrypoint.status.asking; "
+        f"print(sorted({NOT_NEEDED!r} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [python, "-I", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
