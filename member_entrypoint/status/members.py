@@ -44,11 +44,14 @@ STATES = {
     State.UP: "runs",
 }
 
+RUNNING = frozenset({State.STARTING, State.UP})
+"""States of a node whose VM answers; without Mnesia, that is all that it can say."""
+
 
 def is_cets(survey: Survey) -> bool:
     """Tell whether this node runs with CETS and without Mnesia."""
     own = survey.own
-    return bool(survey.cets and survey.cets.only and own and own.state is State.STARTING)
+    return bool(survey.cets and survey.cets.only and own and own.state in RUNNING)
 
 
 def members_of(survey: Survey) -> Nodes:
@@ -92,7 +95,7 @@ def rows(survey: Survey) -> list[Row]:
     found = []
     for node in sorted(shown - {""}, key=_in_order):
         peer = survey.peers.get(node, Peer(State.UNKNOWN, why=survey.cannot_ask))
-        says = peer.state is State.UP
+        says = peer.state is State.UP and not is_cets(survey)
         found.append(
             Row(
                 node=node,
@@ -100,7 +103,7 @@ def rows(survey: Survey) -> list[Row]:
                 member=node in members or node in listed,
                 state=_state(survey, node, peer, away.get(node)),
                 missing=away.get(node),
-                why="" if node == survey.node and now != state.SERVING else peer.why,
+                why="" if _is_told(survey, node, peer) else peer.why,
                 identity=peer.identity,
                 lists=peer.members if says else None,
                 runs_with=peer.running if says else None,
@@ -108,6 +111,12 @@ def rows(survey: Survey) -> list[Row]:
             )
         )
     return found
+
+
+def _is_told(survey: Survey, node: str, peer: Peer) -> bool:
+    """Tell whether what was seen of a node says nothing new: it starts, or has no Mnesia."""
+    starts = node == survey.node and survey.notes.state != state.SERVING
+    return starts or (peer.state in RUNNING and is_cets(survey))
 
 
 def _listed(survey: Survey) -> Nodes:
@@ -152,7 +161,7 @@ def _state(survey: Survey, node: str, peer: Peer, why: Missing | None) -> str:
         return "elsewhere"
     if why is Missing.APART:
         return "apart"
-    if peer.state is State.STARTING and survey.cets and survey.cets.only:
+    if peer.state in RUNNING and is_cets(survey):
         return "runs"
     if peer.state is State.UP and not peer.serves:
         return "starts"

@@ -67,7 +67,7 @@ PHRASES = {
 
 def judge(survey: Survey) -> Verdict:
     """Return the verdict: the first of these that applies."""
-    for rule in (_no_life, _on_its_way, _no_answer, _parted, _not_whole, _not_fit):
+    for rule in RULES:
         verdict = rule(survey)
         if verdict is not None:
             return verdict
@@ -167,20 +167,8 @@ def _parted(survey: Survey) -> Verdict | None:
     return None
 
 
-def _not_whole(survey: Survey) -> Verdict | None:
-    """Return the verdict on a cluster in which members are missing, or do not agree."""
-    away, members = missing(survey), members_of(survey)
-    own = survey.own
-    running = own.running if own else NOBODY
-    if away:
-        count = f"{len(running & members) or 1} of {len(members)} members"
-        together = "run together" if len(running) > 1 else "runs"
-        elsewhere = [each for each, why in away.items() if why is Missing.ELSEWHERE]
-        return Verdict(
-            Kind.OTHER_CLUSTER if elsewhere else Kind.MISSING,
-            f"{count} {together}; {_phrases(away)}",
-            _remedy(survey, away),
-        )
+def _beside_another(survey: Survey) -> Verdict | None:
+    """Return the verdict on a whole cluster beside which there is a second one."""
     other = survey.notes.second or survey.notes.other_cluster
     strangers = [
         node
@@ -195,15 +183,40 @@ def _not_whole(survey: Survey) -> Verdict | None:
             f"{_together(survey)}, but there is a second cluster{whom}{ready}",
             "the log of this container says what to do with each of the two",
         )
+    return None
+
+
+def _not_whole(survey: Survey) -> Verdict | None:
+    """Return the verdict on a cluster in which members are missing, or do not agree."""
+    if is_cets(survey):
+        return None
+    away, members = missing(survey), members_of(survey)
+    own = survey.own
+    running = own.running if own else NOBODY
+    if away:
+        count = f"{len(running & members) or 1} of {len(members)} members"
+        together = "run together" if len(running) > 1 else "runs"
+        elsewhere = [each for each, why in away.items() if why is Missing.ELSEWHERE]
+        return Verdict(
+            Kind.OTHER_CLUSTER if elsewhere else Kind.MISSING,
+            f"{count} {together}; {_phrases(away)}",
+            _remedy(survey, away),
+        )
     odd = [row.node for row in rows(survey) if row.member and row.agrees is False]
     silent = [row for row in rows(survey) if row.member and row.agrees is None]
-    if not is_cets(survey) and (odd or silent):
+    if odd or silent:
         named = _list(odd or [row.node for row in silent])
         what = "do not agree who runs" if odd else "were not all heard"
         return Verdict(
             Kind.DISAGREE,
             f"the {len(members)} members {what}: look at {named}",
             "ask again in a few seconds: members that come or go do not agree for a moment",
+        )
+    starts = [row.node for row in rows(survey) if row.member and row.state == "starts"]
+    if starts:
+        serve = len(members) - len(starts)
+        return Verdict(
+            Kind.MISSING, f"{serve} of {len(members)} members serve; {_list(starts)} still to start"
         )
     return None
 
@@ -269,7 +282,7 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
 def _well(survey: Survey) -> Verdict:
     if survey.cets and survey.cets.only:
         count = len(survey.cets.listed or ())
-        nodes = f", and is connected to all of the {count} nodes in its file" if count else ""
+        nodes = f", and is connected to all of the {count} nodes in its file" if count > 1 else ""
         return Verdict(Kind.CETS, f"{_this(survey)} runs with CETS{nodes}")
     if survey.alone and members_of(survey) <= {survey.node}:
         return Verdict(Kind.ALONE, _together(survey))
@@ -290,6 +303,8 @@ def may_restart(survey: Survey) -> tuple[bool, str] | None:
     own = survey.own
     if own is None or own.state is not State.UP or survey.notes.state != state.SERVING:
         return None
+    if is_cets(survey):
+        return None
     others = sorted(own.running - {survey.node})
     fit = [
         node
@@ -297,7 +312,7 @@ def may_restart(survey: Survey) -> tuple[bool, str] | None:
         if (peer := survey.peers.get(node)) and peer.state is State.UP and peer.serves
     ]
     if judge(survey).kind is Kind.LOSING:
-        return True, "it should, it is on the losing side"
+        return True, "the other side serves"
     if not fit:
         return False, "no other member serves"
     count = len(fit)
@@ -324,3 +339,7 @@ def _list(nodes: Iterable[str]) -> str:
     if len(names) > MOST_NAMED:
         return f"{len(names)} members"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+RULES = (_no_life, _on_its_way, _no_answer, _parted, _not_whole, _beside_another, _not_fit)
+"""The rules of the verdict; the first that applies counts."""

@@ -193,3 +193,35 @@ def test_standard_output_can_be_opened_by_the_user(member_image: str) -> None:
     )
     command = ("--entrypoint=python3", member_image, "-I", "-c", program)
     assert docker("run", "--rm", *command) == "said"
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_any_user_may_ask_and_root_becomes_the_members_user(cluster: Cluster, start: Start) -> None:
+    """`status` for root, for the member's user, and for one who is neither."""
+    member = cluster.run("mongooseim-1", options=start.options)
+    member.wait_for_log("Clustered ")
+
+    def asked_as(user: int) -> tuple[int, str]:
+        done = member.exec("member-entrypoint", "status", user=str(user))
+        assert done.stderr == ""
+        return done.returncode, " ".join(done.stdout.split())
+
+    well = "mongooseim@mongooseim-1 runs, the only member of its cluster"
+    member.wait_for(lambda: asked_as(start.uid)[1].startswith(well), 60, what=well)
+    assert asked_as(start.uid)[0] == 0
+    cannot = f"members cannot be asked as uid {{}}, .*; use docker exec --user {start.uid}$"
+    code, said = asked_as(0)
+    if start.capable:
+        assert (code, said.startswith(well)) == (0, True)
+    else:
+        assert code == 1
+        assert re.search(cannot.format(0), said)
+    code, said = asked_as(1000)
+    assert code == 1
+    assert re.search(cannot.format(1000), said)
+    if start.capable and start.uid:
+        assert owners(member) == {start.uid}
+        # Not even where the member leads it to what only root may read.
+        trap = "cd /run/mongooseim/etc && mv vm.args was && ln -s /etc/shadow vm.args"
+        assert member.exec("sh", "-ec", trap, user=str(start.uid)).returncode == 0
+        assert re.search(cannot.format(start.uid), asked_as(0)[1])

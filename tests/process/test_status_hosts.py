@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hosts import SLOW, Carrier, Host, build_sample, hosts
-from processes import ROOT, Running, eventually
+from processes import MEMBER, ROOT, Running, eventually, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +37,24 @@ CHANGING = {
     r"OTP \d+ \(erts [\d.]+\)": "OTP",
 }
 """What is another one in each run."""
-NOBODY_ELSE = """
-import time
+SERVICE = "chat.example.com"
+NAME_SERVER = """
+import pathlib, sys, time
 from dns_server import serving
-with serving("127.0.0.1", lambda name, kind: 3):
+def zone(name, kind):
+    pods = pathlib.Path(sys.argv[1]).read_text().split()
+    return [f"{name} SRV 0 0 5222 {pod}." for pod in pods] if kind == "SRV" and pods else 3
+with serving("127.0.0.1", zone):
     print("up", flush=True)
     time.sleep(3600)
+"""
+"""Knows the hosts that a file names behind any service, and nothing else."""
+CETS = """
+[[listen.c2s]]
+  port = 5222
+[internal_databases.cets]
+  backend = "file"
+  node_list_file = "{}"
 """
 
 
@@ -57,13 +70,17 @@ def unchanging(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Provide a release of the sample server."""
+    return build_sample(tmp_path_factory.mktemp("sample"))
+
+
 @pytest.fixture
-def three(tmp_path: Path) -> Iterator[list[Host]]:
+def three(tmp_path: Path, sample: Path) -> Iterator[list[Host]]:
     """Provide three hosts, each with a DNS server that knows nobody."""
-    sample = build_sample(tmp_path / "sample")
     with hosts(tmp_path, sample, Carrier(), 3) as made, contextlib.ExitStack() as stack:
         for host in made:
-            (host.root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
             stack.enter_context(name_server(host))
         yield made
 
@@ -71,8 +88,12 @@ def three(tmp_path: Path) -> Iterator[list[Host]]:
 @contextlib.contextmanager
 def name_server(host: Host) -> Iterator[None]:
     """Run a DNS server on a host."""
+    (host.root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+    pods = host.root / "pods"
+    pods.write_text("")
     command = f"PYTHONPATH={ROOT / 'tests/shared'} exec {sys.executable} -c "
-    words = [*host.inside(), "sh", "-ec", command + shlex.quote(NOBODY_ELSE)]
+    command += f"{shlex.quote(NAME_SERVER)} {shlex.quote(str(pods))}"
+    words = [*host.inside(), "sh", "-ec", command]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -164,3 +185,49 @@ def test_five_states_are_as_the_page_shows_them(three: list[Host], machine: Mach
     members[2] = third.start(machine)
     said = f"{third.node} waits for {first.node}: no epmd on {first.carrier.address(1)} port 4369"
     page.shows("waits", third, 1, said)
+
+
+@pytest.mark.timeout(300)
+def test_nodes_for_cets_are_compared_with_dns(
+    tmp_path: Path, sample: Path, machine: Machine
+) -> None:
+    """All is well if the file has those of DNS, and all are connected."""
+    with hosts(tmp_path, sample, Carrier(), 2) as (host, other), name_server(host):
+        (host.root / "member").mkdir()
+        nodes, pods = host.root / "run/mongooseim/nodes", host.root / "pods"
+        (host.root / "member/mongooseim.toml").write_text(CETS.format(nodes))
+        pods.write_text("chat-1")
+        discovery = {
+            "DISCOVERY_NAME": SERVICE,
+            "DISCOVERY_FILE": str(nodes),
+            "DISCOVERY_INTERVAL": "1",
+        }
+        host.start(machine, **discovery)
+        host.becomes_ready(machine)
+
+        def cets() -> dict[str, object]:
+            run = [*host.inside(), tool("env"), "--block-signal", str(machine.python), "-I"]
+            done = subprocess.run(
+                [*run, str(MEMBER), "status", "--json"],
+                env={"PATH": os.environ["PATH"], **host.environment(**discovery)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=SLOW,
+            )
+            return dict(json.loads(done.stdout))
+
+        assert cets()["verdict"] == f"{host.node} runs with CETS"
+        pods.write_text("chat-1 chat-2")
+        lost = f"{host.node} has no connection to {other.node}, which {nodes} lists"
+        eventually(lambda: cets()["verdict"] == lost, lost, timeout=SLOW)
+        found = cets()["cets"]
+        assert found == {
+            "only": True,
+            "file": str(nodes),
+            "listed": [host.node, other.node],
+            "discovery_name": SERVICE,
+            "in_dns": [host.node, other.node],
+            "why_not_in_dns": None,
+            "connected": [],
+        }

@@ -171,6 +171,11 @@ CASES: dict[str, tuple[Survey, Kind, str]] = {
         Kind.DISAGREE,
         f"the 3 members do not agree who runs: look at {THREE}",
     ),
+    "one still starts": (
+        survey(WELL, WELL, WELL._replace(serves=False)),
+        Kind.MISSING,
+        f"2 of 3 members serve; {THREE} still to start",
+    ),
     "one was not heard": (
         survey(WELL, WELL, SILENT),
         Kind.DISAGREE,
