@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,8 +175,9 @@ def make_predictable(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(distribution, "_TOKEN", "golden")
     patch.setattr(distribution, "_NUMBERS", itertools.cycle([7]))
     patch.setattr(os, "getpid", lambda: 42)
-    patch.setattr(secrets, "randbelow", lambda _: 0x12345678)
-    patch.setattr(secrets, "randbits", lambda _: 0xCAFECAFE)
+    # The creation, then the challenge; a creation is 4 at least.
+    random = itertools.cycle([0x12345678 - 4, 0xCAFECAFE])
+    patch.setattr(distribution, "_random", lambda: next(random))
 
 
 def talk(address: str, epmd_port: int) -> list[Any]:
