@@ -48,11 +48,6 @@ NOTICED_WHEN_DEAD = (
 """Seconds, the last one milliseconds; an address that goes away takes its connections with it."""
 
 
-def _random() -> int:
-    """Return a random number of 32 bits; `secrets` would take 5 ms to import."""
-    return int.from_bytes(os.urandom(4))
-
-
 class DistributionError(Exception):
     """The node cannot be talked to this way; the text says why."""
 
@@ -314,7 +309,7 @@ class Connection:
     def _introduce(self) -> int:
         """Say our name; return our creation."""
         name = self._name.encode()
-        creation = 4 + _random() % (2**32 - 4)
+        creation = 4 + messages.random_number() % (2**32 - 4)
         if self._new:
             hello = struct.pack("!cQIH", b"N", messages.OUR_FLAGS, creation, len(name)) + name
         else:
@@ -343,7 +338,7 @@ class Connection:
             raise OtherNodeError(node, messages.printable(answering))
         if cookie is None:
             return creation
-        ours = _random()
+        ours = messages.random_number()
         proof = b"r" + struct.pack("!I", ours) + messages.digest(cookie, challenge)
         self._put(struct.pack(self._length, len(proof)) + proof)
         try:

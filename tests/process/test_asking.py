@@ -89,7 +89,7 @@ def test_those_whom_this_node_lists_are_asked(
     (release.root / "etc/hosts").write_text(f"{PEER_ADDRESS} chat-2\n{new_address()} chat-3\n")
     mnesia = Mnesia([NODE, OTHER], [NODE], removes=(Atom("ok"), []))
     with peer(answer=mnesia, name=NODE):
-        member.erlang.known_addresses[NODE] = (PEER_ADDRESS,)
+        member.erlang.reach = member.erlang.reach._replace(interface=PEER_ADDRESS)
         found = asking.ask(member, [], nobody, GENEROUS)
     assert found.peers[NODE].state is State.UP
     assert found.peers[OTHER].state is State.STOPPED

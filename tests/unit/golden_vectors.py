@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from member_entrypoint.erlang import distribution
+from member_entrypoint.erlang import distribution, messages
 from member_entrypoint.erlang.distribution import Connection
 from member_entrypoint.erlang.etf import Identifier
 from member_entrypoint.terms import Atom
@@ -175,9 +175,9 @@ def make_predictable(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(distribution, "_TOKEN", "golden")
     patch.setattr(distribution, "_NUMBERS", itertools.cycle([7]))
     patch.setattr(os, "getpid", lambda: 42)
-    # The creation, then the challenge; a creation is 4 at least.
-    random = itertools.cycle([0x12345678 - 4, 0xCAFECAFE])
-    patch.setattr(distribution, "_random", lambda: next(random))
+    # The one for the creation, then the challenge.
+    random = itertools.cycle([0x12345678, 0xCAFECAFE])
+    patch.setattr(messages, "random_number", lambda: next(random))
 
 
 def talk(address: str, epmd_port: int) -> list[Any]:
