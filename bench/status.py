@@ -20,12 +20,15 @@ COMMANDS = {OURS: ("member-entrypoint", "status"), CTL: ("mongooseimctl", "statu
 def measure(bench: Shop) -> list[Measurement]:
     """Ask a member of a cluster of three, with both commands."""
     with shop.containers(bench) as cluster:
-        members = [cluster.run(f"mongooseim-{number}") for number in range(1, MEMBERS + 1)]
+        hosts = [f"mongooseim-{number}" for number in range(1, MEMBERS + 1)]
+        members = [shop.make(cluster, (shop.OURS,), host=host) for host in hosts]
+        for member in members:
+            member.start()
         for member in members:
             shop.wait_until_printed(member, "Clustered ", shop.READY_TIMEOUT)
         shop.settle()
         # Both must fail where no server runs, else their success means nothing.
-        idle = shop.make(cluster, (shop.OURS, "sleep", "infinity"), env=shop.ALONE)
+        idle = shop.make(cluster, (shop.OURS, "sleep", "1000"), host="idle-1", env=shop.ALONE)
         idle.start()
         for command in COMMANDS.values():
             shop.timed(idle, *command, status="not-0")

@@ -2,7 +2,7 @@
 
     member-entrypoint                     run the server: PID 1 of the member image
     member-entrypoint health live|ready   answer a probe
-    member-entrypoint status [--json]     show the cluster as every member sees it
+    member-entrypoint status              show the cluster as each member sees it
     member-entrypoint leave               leave the cluster, before a scale-down
     member-entrypoint --version | --help
     member-entrypoint COMMAND...          run a command instead of the server
@@ -20,8 +20,8 @@ for the node to join, starts the Erlang VM, joins, supervises, and stops in good
 
   health live     is the member alive? status 0: yes, 1: no, with the reason
   health ready    may clients come? status 0: yes, 1: no, with the reason
-  status          the cluster as every member sees it, with a verdict. status 0: all is well, 1: not
-                  --json: as JSON; --watch [SECONDS]: again and again
+  status          the cluster as each member sees it, a verdict first; status 0: all is well, 1: not
+                  (--json: for programs, --watch [SECONDS]: again and again)
   leave           leave the cluster, so that its other members forget this node
   --version       print the version
   --help          print this

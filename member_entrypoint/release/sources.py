@@ -10,7 +10,6 @@ from typing import NamedTuple
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
 from member_entrypoint.places import Places
-from member_entrypoint.release import given_etc
 from member_entrypoint.release.active import Release
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
 
@@ -45,6 +44,8 @@ def find(release: Release, places: Places) -> Sources:
     Raises `ConfigurationError`, also for a thing that has the name of a configuration file and is
     none.
     """
+    from member_entrypoint.release import given_etc  # most who read a file look for none
+
     of_release = _names_of_release(release)
     files = {name: os.path.join(release.pristine, name) for name in of_release}
     links: dict[str, str] = {}
@@ -123,6 +124,8 @@ def unread(release: Release, places: Places, config_format: str | None) -> list[
 
     `config_format` is what MONGOOSEIM_CONFIG_FORMAT says, if anything.
     """
+    from member_entrypoint.release import given_etc
+
     of_release = _names_of_release(release)
     read = {f"mongooseim.{config_format}"} if config_format else of_release
     reads = " or ".join(sorted(read & {*SERVER_CONFIGURATIONS})) or "another file"

@@ -139,10 +139,9 @@ def _parted(survey: Survey) -> Verdict | None:
     away = missing(survey)
     apart = [each for each, why in away.items() if why is Missing.APART]
     running = survey.own.running if survey.own else NOBODY
-    if (notes.partition and away) or (apart and loses(node, running, away)):
-        whom = _list(apart or [each for each, why in away.items() if why is Missing.SILENT])
-        without = f", without {whom}" if whom else ""
-        text = f"{node} is on the losing side of a partition{without}"
+    parted = apart or [each for each, why in away.items() if why is Missing.SILENT]
+    if (notes.partition and parted) or (apart and loses(node, running, away)):
+        text = f"{node} is on the losing side of a partition, without {_list(parted)}"
         if apart:
             return Verdict(
                 Kind.LOSING,
@@ -280,10 +279,10 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
 
 
 def _well(survey: Survey) -> Verdict:
-    if survey.cets and survey.cets.only:
-        count = len(survey.cets.listed or ())
+    if is_cets(survey):
+        count = len((survey.cets and survey.cets.listed) or ())
         nodes = f", and is connected to all of the {count} nodes in its file" if count > 1 else ""
-        return Verdict(Kind.CETS, f"{_this(survey)} runs with CETS{nodes}")
+        return Verdict(Kind.CETS, f"{_together(survey)}{nodes}")
     if survey.alone and members_of(survey) <= {survey.node}:
         return Verdict(Kind.ALONE, _together(survey))
     return Verdict(Kind.TOGETHER, _together(survey))
@@ -291,6 +290,8 @@ def _well(survey: Survey) -> Verdict:
 
 def _together(survey: Survey) -> str:
     members = members_of(survey)
+    if is_cets(survey):
+        return f"{_this(survey)} runs with CETS"
     if survey.alone and members <= {survey.node}:
         return f"{_this(survey)} runs alone, as JOIN_CLUSTER=false says"
     if len(members) <= 1:
