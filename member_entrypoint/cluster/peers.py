@@ -9,7 +9,6 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import mnesia
 from member_entrypoint.erlang.rpc import OtherNameError, RefusesError, RpcError
-from member_entrypoint.network import names
 from member_entrypoint.terms import Atom, show
 
 ORDINALS = 10  # how many of them are tried, from that of the primary on
@@ -43,6 +42,8 @@ def candidates(member: Member) -> list[str]:
     first = int(member.settings.master_ordinal)
     hosts = [f"{base[0]}-{ordinal}{dot}{domain}" for ordinal in range(first, first + ORDINALS)]
     if "." in domain:
+        from member_entrypoint.network import names
+
         behind = names.hosts_behind(domain, member.places, SCAN_DNS_TIMEOUT).names
         hosts += [
             host

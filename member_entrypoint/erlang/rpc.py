@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from member_entrypoint import terms
 from member_entrypoint.erlang import distribution
@@ -11,11 +11,13 @@ from member_entrypoint.erlang.epmd import NotRegisteredError
 from member_entrypoint.erlang.reach import FIXED_PORT, app_config_of, flags_of, reach
 from member_entrypoint.erlang.way import Way
 from member_entrypoint.log import counted
-from member_entrypoint.network import names
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release
 from member_entrypoint.settings import Settings
 from member_entrypoint.terms import Atom, TermError
+
+if TYPE_CHECKING:
+    from member_entrypoint.network import names
 
 Call = tuple[str, str, list[Any]]
 ONCE = ("proto_dist", "epmd_module", "start_epmd", "erl_epmd_port", "ssl_dist_optfile")
@@ -155,6 +157,8 @@ class Erlang:
             # Nothing else: its address may go away, and DNS with it, as when it is taken out of
             # its network.
             addresses, reason = self.reach.own, ""
+        elif known := self.known_addresses.get(node):
+            addresses, reason = known, ""
         else:
             answer = self.look_up(node, timeout)
             addresses = self.reach.usable(answer.addresses)
@@ -185,11 +189,12 @@ class Erlang:
             raise failure
         raise NodeDownError(f"{node} is down: {reason}")
 
-    def look_up(self, node: str, timeout: float) -> names.Answer:
+    def look_up(self, node: str, timeout: float) -> "names.Answer":
         """Return the addresses of the host of `node`, after at most `timeout` seconds."""
+        from member_entrypoint.network import names  # not for those whose addresses are known
+
         host = node.partition("@")[2]
-        known = self.known_addresses.get(node)
-        if known:
+        if known := self.known_addresses.get(node):
             return names.Answer(known, host, "", from_hosts=True)
         return names.look_up(host, self._places, timeout)
 

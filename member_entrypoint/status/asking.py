@@ -3,13 +3,14 @@
 A member that does not answer costs the others nothing: who is late is left behind.
 """
 
-import threading
+import _thread
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.knowledge import Nodes, Peer, State
+from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.terms import Atom
@@ -27,39 +28,33 @@ class Asked(NamedTuple):
     connected: frozenset[str]
 
 
-class _Round:
-    """Questions that are on their way, and the answers that have come."""
+class _Question:
+    """A question that is on its way, in a thread that no end of the process waits for."""
 
-    def __init__(self) -> None:
-        self._found: dict[str, Peer] = {}
-        self._changed = threading.Condition()
-
-    def begin(self, node: str, ask: Callable[[], Peer]) -> None:
-        """Ask in a thread that nobody waits for at the end of the process."""
+    def __init__(self, node: str, ask: Callable[[], Peer]) -> None:
+        self._node = node
+        self._ask = ask
+        self._answer: Peer | None = None
+        self._open = _thread.allocate_lock()
+        self._open.acquire()
         try:
-            threading.Thread(target=self._run, args=(node, ask), daemon=True).start()
+            _thread.start_new_thread(self._run, ())
         except RuntimeError:
             # No more threads, as with a low limit of processes.
-            self._run(node, ask)
+            self._run()
 
-    def _run(self, node: str, ask: Callable[[], Peer]) -> None:
+    def _run(self) -> None:
         try:
-            peer = ask()
+            self._answer = self._ask()
         except Exception as error:  # noqa: BLE001 - one answer less must not cost the others
-            peer = Peer(State.BUSY, why=f"{node} could not be asked: {error!r}")
-        with self._changed:
-            self._found[node] = peer
-            self._changed.notify_all()
+            self._answer = Peer(State.BUSY, why=f"{self._node} could not be asked: {error!r}")
+        self._open.release()
 
-    def wait(self, nodes: Iterable[str], until: float) -> dict[str, Peer]:
-        """Return the answers as soon as those of `nodes` have come, at `until` at the latest."""
-        wanted = set(nodes)
-        with self._changed:
-            while not wanted <= self._found.keys():
-                left = until - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    break
-            return dict(self._found)
+    def answer(self, until: float) -> Peer | None:
+        """Return the answer, None if it has not come at `until`, an instant of `time.monotonic`."""
+        if self._open.acquire(timeout=max(0.0, until - time.monotonic())):
+            self._open.release()
+        return self._answer
 
 
 def ask(
@@ -72,37 +67,37 @@ def ask(
     """
     deadline = time.monotonic() + timeout
     member.erlang.boots_vms = False
-    own, connected, asked = member.node, set[str](), _Round()
-    named = set(nodes) - {own}
+    own, connected = member.node, list[Nodes]()
 
     def ask_own() -> Peer:
         peer = peers.ask_node(member, own, SHARE * timeout)
         if peer.state in {State.UP, State.STARTING}:
             addresses = connections(member, SHARE * timeout)
-            connected.update(addresses)
+            connected.append(frozenset(addresses))
             member.erlang.known_addresses.update(addresses)
         return peer
 
-    def begin(new: Iterable[str]) -> None:
-        for node in new:
-            left = max(0.1, round(SHARE * (deadline - time.monotonic()), 1))
-            asked.begin(node, lambda node=node, left=left: peers.look_once(member, node, left))  # type: ignore[misc]
+    asked = {own: _Question(own, ask_own)}
 
-    asked.begin(own, ask_own)
-    found = asked.wait({own}, min(deadline, time.monotonic() + FIRST_WAIT))
-    if own not in found or found[own].state is not State.UP:
+    def begin(new: Iterable[str]) -> None:
+        left = max(0.1, round(SHARE * (deadline - time.monotonic()), 1))
+        for node in new:
+            asked[node] = _Question(node, partial(peers.look_once, member, node, left))
+
+    said = asked[own].answer(min(deadline, time.monotonic() + FIRST_WAIT))
+    named = set(nodes) - {own}
+    if said is None or said.state is not State.UP:
         named |= on_disk() - {own}
     begin(named)
-    known = named | {own}
     while True:
-        found = asked.wait(known, deadline)
-        new = listed(own, found) - known
+        answers = {node: question.answer(deadline) for node, question in asked.items()}
+        found = {node: answer for node, answer in answers.items() if answer}
+        new = listed(own, found) - asked.keys()
         if not new:
             break
         begin(new)
-        known |= new
     late = Peer(State.SILENT, why=f"no answer within {timeout:g} s")
-    return Asked({node: found.get(node, late) for node in sorted(known)}, frozenset(connected))
+    return Asked({node: found.get(node, late) for node in sorted(asked)}, NOBODY.union(*connected))
 
 
 def listed(own: str, found: dict[str, Peer]) -> set[str]:
