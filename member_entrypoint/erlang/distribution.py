@@ -9,12 +9,11 @@ newer and the older one.
 """
 
 import os
-import socket
 import struct
 import time
 from collections import deque
 from itertools import cycle
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from member_entrypoint.erlang import epmd, messages
 from member_entrypoint.erlang.etf import (
@@ -26,8 +25,11 @@ from member_entrypoint.erlang.etf import (
     Identifier,
     encode,
 )
-from member_entrypoint.network.addresses import connected
+from member_entrypoint.network.addresses import connected, notice_when_dead
 from member_entrypoint.terms import Atom, TermError
+
+if TYPE_CHECKING:
+    import socket
 
 HIGHEST, LOWEST = 6, 5
 # A node keeps each name that it was ever connected with, an atom, for as long as it lives: those
@@ -39,13 +41,6 @@ CHUNK = 65536
 LONGEST_PACKET = 1 << 24
 MOST_WAITING = 1000
 """How many messages are kept that nobody has asked for."""
-NOTICED_WHEN_DEAD = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
-)
-"""Seconds, the last one milliseconds; an address that goes away takes its connections with it."""
 
 
 class DistributionError(Exception):
@@ -88,7 +83,7 @@ class CertificateError(RefusedError):
 class Secured(Protocol):
     """What makes a connection secure: `erlang.tls`, where nodes speak TLS."""
 
-    def wrap(self, plain: socket.socket, node: str, timeout: float | None) -> socket.socket:
+    def wrap(self, plain: "socket.socket", node: str, timeout: float | None) -> "socket.socket":
         """Return the connection, secured, within `timeout` seconds; raises OSError."""
 
     def explained(self, error: OSError, node: str) -> DistributionError | None:
@@ -149,8 +144,7 @@ class Connection:
     ) -> None:
         self._socket = connected(address, port, self._left())
         try:
-            for level, option, value in NOTICED_WHEN_DEAD:
-                self._socket.setsockopt(level, option, value)
+            notice_when_dead(self._socket)
             if tls is not None:
                 self._socket = tls.wrap(self._socket, node, self._left())
             self._creation = self._shake_hands(node, cookie)

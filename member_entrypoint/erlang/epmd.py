@@ -4,12 +4,15 @@ Source: "Distribution Protocol" in the ERTS manual, "EPMD Protocol".
 """
 
 import re
-import socket
 import struct
 import time
-from typing import NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
 
 from member_entrypoint.network.addresses import connected
+
+if TYPE_CHECKING:
+    import socket
 
 PORT = 4369
 NAMES_REQ = b"n"
@@ -59,7 +62,7 @@ class Registration:
         self._connection.close()
 
 
-def _check_accepted(connection: socket.socket, name: str, deadline: float) -> None:
+def _check_accepted(connection: "socket.socket", name: str, deadline: float) -> None:
     """Read the answer to ALIVE2_REQ; raises OSError if it is not that the name is registered."""
     answer = b""
     while len(answer) < ALIVE2_RESPONSES.get(answer[:1], 4):
@@ -121,7 +124,7 @@ def _ask(address: str, port: int, request: bytes, timeout: float) -> bytes:
     deadline = time.monotonic() + timeout
     answer = bytearray()
     try:
-        with _request(address, port, request, deadline) as connection:
+        with closing(_request(address, port, request, deadline)) as connection:
             while part := _receive(connection, deadline):
                 answer += part
                 if len(answer) > LONGEST_ANSWER:
@@ -137,7 +140,7 @@ def _ask(address: str, port: int, request: bytes, timeout: float) -> bytes:
     return bytes(answer)
 
 
-def _request(address: str, port: int, request: bytes, deadline: float) -> socket.socket:
+def _request(address: str, port: int, request: bytes, deadline: float) -> "socket.socket":
     """Return a connection on which `request` was sent; raises OSError."""
     connection = connected(address, port, _left(deadline))
     try:
@@ -149,7 +152,7 @@ def _request(address: str, port: int, request: bytes, deadline: float) -> socket
     return connection
 
 
-def _receive(connection: socket.socket, deadline: float) -> bytes:
+def _receive(connection: "socket.socket", deadline: float) -> bytes:
     connection.settimeout(_left(deadline))
     return connection.recv(CHUNK)
 

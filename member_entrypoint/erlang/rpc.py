@@ -152,17 +152,7 @@ class Erlang:
         Raises `NodeDownError` or `distribution.DistributionError`.
         """
         deadline = time.monotonic() + timeout
-        host = node.partition("@")[2]
-        if node == self._own_node:
-            # Nothing else: its address may go away, and DNS with it, as when it is taken out of
-            # its network.
-            addresses, reason = self.reach.own, ""
-        elif known := self.known_addresses.get(node):
-            addresses, reason = known, ""
-        else:
-            answer = self.look_up(node, timeout)
-            addresses = self.reach.usable(answer.addresses)
-            reason = f"no address for {host}: {answer.reason or self.reach.why_unusable(host)}"
+        addresses, reason = self._addresses(node, timeout)
         failure: distribution.DistributionError | None = None
         for number, address in enumerate(addresses):
             # They share the time that is left: a silent one must not use up that of the others.
@@ -188,6 +178,19 @@ class Erlang:
         if failure is not None:
             raise failure
         raise NodeDownError(f"{node} is down: {reason}")
+
+    def _addresses(self, node: str, timeout: float) -> tuple[tuple[str, ...], str]:
+        """Return the addresses at which a node may be, or none and the reason why."""
+        if node == self._own_node:
+            # Nothing else: its address may go away, and DNS with it, as when it is taken out of
+            # its network.
+            return self.reach.own, ""
+        if known := self.known_addresses.get(node):
+            return known, ""
+        host = node.partition("@")[2]
+        answer = self.look_up(node, timeout)
+        reason = f"no address for {host}: {answer.reason or self.reach.why_unusable(host)}"
+        return self.reach.usable(answer.addresses), reason
 
     def look_up(self, node: str, timeout: float) -> "names.Answer":
         """Return the addresses of the host of `node`, after at most `timeout` seconds."""

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from processes import Machine
     from releases import FakeRelease
 
-NOT_NEEDED = {"concurrent", "dns", "logging", "psutil", "secrets", "ssl", "structlog", "subprocess"}
+NOT_NEEDED = {
+    "concurrent",
+    "dns",
+    "logging",
+    "psutil",
+    "secrets",
+    "socket",
+    "ssl",
+    "structlog",
+    "subprocess",
+}
 """What takes longer to import than a member takes to answer."""
 BOLD, RED = "\033[1m", "\033[31m"
 
