@@ -7,18 +7,19 @@ import _thread
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.terms import Atom
 
 FIRST_WAIT = 0.1
 """Seconds for this node to say at which addresses the others are; after that, DNS is asked."""
 SHARE = 0.9
 """The part of the time that one question may take: what is said of it should come in time."""
+
+T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -28,13 +29,12 @@ class Asked(NamedTuple):
     connected: frozenset[str]
 
 
-class _Question:
+class _Question(Generic[T]):
     """A question that is on its way, in a thread that no end of the process waits for."""
 
-    def __init__(self, node: str, ask: Callable[[], Peer]) -> None:
-        self._node = node
+    def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
-        self._answer: Peer | None = None
+        self._answer: T | None = None
         self._open = _thread.allocate_lock()
         self._open.acquire()
         try:
@@ -44,13 +44,10 @@ class _Question:
             self._run()
 
     def _run(self) -> None:
-        try:
-            self._answer = self._ask()
-        except Exception as error:  # noqa: BLE001 - one answer less must not cost the others
-            self._answer = Peer(State.BUSY, why=f"{self._node} could not be asked: {error!r}")
+        self._answer = self._ask()
         self._open.release()
 
-    def answer(self, until: float) -> Peer | None:
+    def answer(self, until: float) -> T | None:
         """Return the answer, None if it has not come at `until`, an instant of `time.monotonic`."""
         if self._open.acquire(timeout=max(0.0, until - time.monotonic())):
             self._open.release()
@@ -58,46 +55,55 @@ class _Question:
 
 
 def ask(
-    member: Member, nodes: Iterable[str], on_disk: Callable[[], Nodes], timeout: float
+    member: Member,
+    nodes: Iterable[str],
+    on_disk: Callable[[], Nodes],
+    timeout: float,
+    likely: Nodes = NOBODY,
 ) -> Asked:
     """Return what this node and `nodes` say, and those whom they list, within `timeout` seconds.
 
-    `on_disk` are the members that the disk knows, asked where this node does not say its own. No VM
+    `on_disk` are the members that the disk knows, asked where this node does not say its own. Those
+    of the `likely` members to which this node is connected are asked before it has said so. No VM
     is booted for it.
     """
     deadline = time.monotonic() + timeout
     member.erlang.boots_vms = False
-    own, connected = member.node, list[Nodes]()
-
-    def ask_own() -> Peer:
-        peer = peers.ask_node(member, own, SHARE * timeout)
-        if peer.state in {State.UP, State.STARTING}:
-            addresses = connections(member, SHARE * timeout)
-            connected.append(frozenset(addresses))
-            member.erlang.known_addresses.update(addresses)
-        return peer
-
-    asked = {own: _Question(own, ask_own)}
+    own = member.node
+    asked = {own: _Question(partial(_see, member, own, SHARE * timeout))}
 
     def begin(new: Iterable[str]) -> None:
         left = max(0.1, round(SHARE * (deadline - time.monotonic()), 1))
-        for node in new:
-            asked[node] = _Question(node, partial(peers.look_once, member, node, left))
+        for node in set(new) - asked.keys():
+            asked[node] = _Question(partial(_see, member, node, left))
 
-    said = asked[own].answer(min(deadline, time.monotonic() + FIRST_WAIT))
-    named = set(nodes) - {own}
-    if said is None or said.state is not State.UP:
-        named |= on_disk() - {own}
-    begin(named)
+    reached = _Question(partial(connections, member, SHARE * timeout))
+    known = reached.answer(min(deadline, time.monotonic() + FIRST_WAIT)) or {}
+    member.erlang.known_addresses.update(known)
+    wanted = {own, *nodes}
+    begin(wanted | (likely & known.keys()))
+    said = asked[own].answer(deadline)
+    wanted |= said.members if said and said.state is State.UP else on_disk()
     while True:
-        answers = {node: question.answer(deadline) for node, question in asked.items()}
+        begin(wanted)
+        answers = {node: asked[node].answer(deadline) for node in wanted}
         found = {node: answer for node, answer in answers.items() if answer}
-        new = listed(own, found) - asked.keys()
-        if not new:
+        if not (more := listed(own, found) - wanted):
             break
-        begin(new)
+        wanted |= more
     late = Peer(State.SILENT, why=f"no answer within {timeout:g} s")
-    return Asked({node: found.get(node, late) for node in sorted(asked)}, NOBODY.union(*connected))
+    connected = frozenset(reached.answer(0.0) or ())
+    return Asked({node: found.get(node, late) for node in sorted(wanted)}, connected)
+
+
+def _see(member: Member, node: str, timeout: float) -> Peer:
+    """Return what a node says, and what was seen of it; raises nothing."""
+    try:
+        if node == member.node:
+            return peers.ask_node(member, node, timeout)
+        return peers.look_once(member, node, timeout)
+    except Exception as error:  # noqa: BLE001 - one answer less must not cost the others
+        return Peer(State.BUSY, why=f"{node} could not be asked: {error!r}")
 
 
 def listed(own: str, found: dict[str, Peer]) -> set[str]:
@@ -115,9 +121,9 @@ def connections(member: Member, timeout: float) -> dict[str, tuple[str, ...]]:
     """
     try:
         (answer,) = member.erlang.ask(member.node, [("net_kernel", "nodes_info", [])], timeout)
-    except RpcError:
+        return addresses_in(answer)
+    except Exception:  # noqa: BLE001 - DNS is asked, then
         return {}
-    return addresses_in(answer)
 
 
 def addresses_in(answer: Any) -> dict[str, tuple[str, ...]]:

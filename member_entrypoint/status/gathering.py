@@ -72,7 +72,8 @@ def _asked(member: Member, survey: Survey, timeout: float) -> Survey:
         disk = disk._replace(identity=identity, members=listed)
         return listed or disk.record.members
 
-    found = asking.ask(member, nodes, on_disk, timeout - (time.monotonic() - began))
+    left = timeout - (time.monotonic() - began)
+    found = asking.ask(member, nodes, on_disk, left, survey.disk.record.members)
     return survey._replace(disk=disk, peers=found.peers, connected=found.connected, cets=listing)
 
 
