@@ -8,6 +8,7 @@ from member_entrypoint import state
 from member_entrypoint.cluster.knowledge import NOBODY, Known, State
 from member_entrypoint.cluster.partition_rule import Missing, loses
 from member_entrypoint.health import probe
+from member_entrypoint.log import counted
 from member_entrypoint.status.members import is_cets, members_of, missing, rows
 from member_entrypoint.status.survey import Survey
 
@@ -193,7 +194,7 @@ def _not_whole(survey: Survey) -> Verdict | None:
     own = survey.own
     running = own.running if own else NOBODY
     if away:
-        count = f"{len(running & members) or 1} of {len(members)} members"
+        count = f"{len(running & members) or 1} of {counted(len(members), 'member')}"
         together = "run together" if len(running) > 1 else "runs"
         elsewhere = [each for each, why in away.items() if why is Missing.ELSEWHERE]
         return Verdict(
@@ -208,14 +209,15 @@ def _not_whole(survey: Survey) -> Verdict | None:
         what = "do not agree who runs" if odd else "were not all heard"
         return Verdict(
             Kind.DISAGREE,
-            f"the {len(members)} members {what}: look at {named}",
+            f"the {counted(len(members), 'member')} {what}: look at {named}",
             "ask again in a few seconds: members that come or go do not agree for a moment",
         )
     starts = [row.node for row in rows(survey) if row.member and row.state == "starts"]
     if starts:
         serve = len(members) - len(starts)
         return Verdict(
-            Kind.MISSING, f"{serve} of {len(members)} members serve; {_list(starts)} still to start"
+            Kind.MISSING,
+            f"{serve} of {counted(len(members), 'member')} serve; {_list(starts)} still to start",
         )
     return None
 
@@ -281,8 +283,8 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
 def _well(survey: Survey) -> Verdict:
     if is_cets(survey):
         count = len((survey.cets and survey.cets.listed) or ())
-        nodes = f", and is connected to all of the {count} nodes in its file" if count > 1 else ""
-        return Verdict(Kind.CETS, f"{_together(survey)}{nodes}")
+        all_of_them = f", and is connected to all of the {counted(count, 'node')} in its file"
+        return Verdict(Kind.CETS, _together(survey) + (all_of_them if count > 1 else ""))
     if survey.alone and members_of(survey) <= {survey.node}:
         return Verdict(Kind.ALONE, _together(survey))
     return Verdict(Kind.TOGETHER, _together(survey))
@@ -296,7 +298,7 @@ def _together(survey: Survey) -> str:
         return f"{_this(survey)} runs alone, as JOIN_CLUSTER=false says"
     if len(members) <= 1:
         return f"{_this(survey)} runs, the only member of its cluster"
-    return f"{len(members)} of {len(members)} members run together"
+    return f"{len(members)} of {counted(len(members), 'member')} run together"
 
 
 def may_restart(survey: Survey) -> tuple[bool, str] | None:
@@ -316,8 +318,8 @@ def may_restart(survey: Survey) -> tuple[bool, str] | None:
         return True, "the other side serves"
     if not fit:
         return False, "no other member serves"
-    count = len(fit)
-    return True, f"{count} other member{'s' if count > 1 else ''} serve{'' if count > 1 else 's'}"
+    serve = "serves" if len(fit) == 1 else "serve"
+    return True, f"{counted(len(fit), 'other member')} {serve}"
 
 
 def _this(survey: Survey) -> str:
@@ -338,7 +340,7 @@ def _list(nodes: Iterable[str]) -> str:
     """Return names in words; of many only their number."""
     names = list(nodes)
     if len(names) > MOST_NAMED:
-        return f"{len(names)} members"
+        return counted(len(names), "member")
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
