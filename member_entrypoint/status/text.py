@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from member_entrypoint import state
 from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder, short_identity
 from member_entrypoint.cluster.partition_rule import Missing
+from member_entrypoint.network.addresses import is_address
 from member_entrypoint.release.active import otp_of
 from member_entrypoint.status.members import Row, rows
 from member_entrypoint.status.survey import Survey
 from member_entrypoint.status.verdict import UNDER_WAY, Verdict, may_restart
 
 BOLD, RED, GREEN, YELLOW, OFF = "\033[1m", "\033[31m", "\033[32m", "\033[33m", "\033[0m"
+NO_NAME = "\0"
+"""What no text has."""
 MOST_IN_PLACES = 9
 """Members up to this number have a place of their own in a cell: `1 - 3`."""
 MARKERS = {
@@ -38,23 +41,38 @@ def show(survey: Survey, verdict: Verdict, width: int, *, colour: bool) -> str:
     def paint(text: str, how: str) -> str:
         return f"{how}{text}{OFF}" if colour and text.strip() else text
 
+    found = rows(survey) if survey.release else []
+    domain = _domain(row.node for row in found)
     tint = GREEN if verdict.well else YELLOW if verdict.kind in UNDER_WAY else RED
-    lines = [paint(line, BOLD + tint) for line in wrapped(verdict.text, width)]
+    said = wrapped(verdict.text.replace(domain, ""), width)
+    lines = [paint(line, BOLD + tint) for line in said]
     if verdict.to_do:
         lines += _labelled("to do", verdict.to_do, width)
     if not survey.release:
         return "\n".join(lines) + "\n"
     lines.append("")
     for label, text in _this_node(survey):
-        lines += _labelled(label, text, width)
-    found = rows(survey)
+        whole = label in {"node", "data"}
+        lines += _labelled(label, text if whole else text.replace(domain, ""), width)
     lines += ["", *_table(found, width, paint)]
-    seen = [f"{row.node}: {text}" for row in found if (text := _seen(row))]
+    seen = [f"{row.node}: {text}".replace(domain, "") for row in found if (text := _seen(row))]
     for label, texts in (("what was seen", seen), *_more(survey)):
         if texts:
             lines += ["", paint(label, BOLD)]
             lines += [line for text in texts for line in wrapped(text, width, "  ", "    ")]
     return "\n".join(lines) + "\n"
+
+
+def _domain(nodes: Iterable[str]) -> str:
+    """Return the domain that all nodes are in, with its dot; `NO_NAME` if there is none.
+
+    Where the names are long, only the table, and what people copy, has it.
+    """
+    hosts = [node.partition("@")[2] for node in nodes]
+    domains = {host.partition(".")[2] for host in hosts}
+    if len(domains) != 1 or any(map(is_address, hosts)) or not (domain := domains.pop()):
+        return NO_NAME
+    return f".{domain}"
 
 
 def _this_node(survey: Survey) -> Iterator[tuple[str, str]]:
@@ -63,7 +81,8 @@ def _this_node(survey: Survey) -> Iterator[tuple[str, str]]:
     role = "primary" if survey.target is None else f"joins {survey.target}"
     if survey.alone:
         role = "joins nobody"
-    yield "node", f"{survey.node}, {role}"
+    yield "node", survey.node
+    yield "role", role
     ready = "not ready" if notes.why_not_ready else "ready"
     since = f" since {_instant(notes.since, survey.at)}" if notes.since else ""
     word = STATES.get(notes.state, notes.state)

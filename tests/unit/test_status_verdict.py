@@ -290,18 +290,33 @@ def test_lines_are_no_longer_than_the_terminal(name: str, *, colour: bool) -> No
         assert line == line.rstrip()
 
 
-def test_long_names_stay_whole_in_a_narrow_terminal() -> None:
-    """The row of such a member takes two lines; nothing that people copy is cut."""
-    domain = "mongooseim.production-europe-west.svc.cluster.local"
-    names = [f"mongooseim@mongooseim-{number}.{domain}" for number in range(3)]
+def test_long_names_have_their_domain_once_in_a_narrow_terminal() -> None:
+    """In the table, where a member takes two lines, and in what people copy; nothing is cut."""
+    domain = ".mongooseim.production-europe-west.svc.cluster.local"
+    names = [f"mongooseim@mongooseim-{number}{domain}" for number in range(3)]
     everybody = frozenset(names)
-    peers = dict.fromkeys(names, runs(*names, lists=everybody))
-    known = survey(None, NOBODY, NOBODY, node=names[0])._replace(peers=peers)
+    peers = dict.fromkeys(names, runs(names[0], names[1], lists=everybody))
+    peers[names[2]] = STOPPED
+    known = survey(None, NOBODY, NOBODY, node=names[0], target=names[1])._replace(peers=peers)
     shown = text.show(known, verdict.judge(known), 80, colour=False)
-    assert f" 1  {names[0]}\n    runs   1 2 3  1 2 3      yes     (this)\n" in shown
-    assert f" 3  {names[2]}\n" in shown
+    first = "2 of 3 members run together; mongooseim@mongooseim-2 does not run\n"
+    assert shown.startswith(first)
+    assert f"remove_from_cluster -f\n            {names[2]}\n" in shown
+    assert f"node        {names[0]}\nrole        joins mongooseim@mongooseim-1\n" in shown
+    assert f" 1  {names[0]}\n    runs     1 2 3  1 2 -      yes     (this)\n" in shown
+    assert f" 3  {names[2]}\n    stopped  -" in shown
+    assert f"\n  mongooseim@mongooseim-2: {NO_EPMD}\n" in shown
     for line in shown.splitlines():
         assert len(line) <= 80 or domain in line.split()[-1], line
+
+
+def test_addresses_are_no_domain() -> None:
+    """Nodes that are named by their addresses keep them."""
+    names = [f"mongooseim@10.0.0.{number}" for number in (1, 2)]
+    peers = {names[0]: runs(names[0], lists=frozenset(names)), names[1]: STOPPED}
+    known = survey(None, NOBODY, NOBODY, node=names[0])._replace(peers=peers)
+    shown = text.show(known, verdict.judge(known), 80, colour=False)
+    assert shown.startswith(f"1 of 2 members runs; {names[1]} does not run\n")
 
 
 def test_many_members_are_shown_by_ranges() -> None:
