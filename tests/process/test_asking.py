@@ -77,8 +77,8 @@ def test_no_vm_is_booted_for_what_is_not_understood(
     with peer(**manners):
         found = asking.ask(member, [PRIMARY], nobody, GENEROUS)
     assert found.peers[PRIMARY].state is State.BUSY
-    assert "booted" not in found.peers[PRIMARY].why
-    assert "gave 1 answers" not in found.peers[PRIMARY].why
+    # What the VM of this release says would be too little.
+    assert "gave" not in found.peers[PRIMARY].why
 
 
 def test_those_whom_this_node_lists_are_asked(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from health_tools import PLAIN, TARGET, Host, Probe, serving, vm
+from loopback import free_port
 from processes import ROOT, eventually
 from releases import NODE, PRIMARY
 from terminals import Terminal
@@ -103,18 +105,20 @@ def test_a_member_that_waits_says_for_whom(machine: Machine, host: Host) -> None
 
 
 def test_what_was_waited_for_is_not_said_any_more(
-    machine: Machine, host: Host, release: FakeRelease
+    machine: Machine, host: Host, probe: Probe, release: FakeRelease
 ) -> None:
     """A member that has started waits for nobody."""
-    running = machine.start(PLAIN, environment=host.waiting())
-    running.wait_for_output(f"waiting for {PRIMARY}")
-    note = release.root / "run/mongooseim/waits"
-    eventually(note.exists, "it is noted")
-    release.lay_down_schema()
-    running.send(signal.SIGTERM)
-    running.wait()
-    serving(machine, host, Probe(machine, release))
-    assert not note.exists()
+    port = free_port()
+    awaited = f"127.0.0.1:{port}"
+    environment = host.environment(WAIT_FOR=awaited)
+    machine.start(PLAIN, environment=environment)
+    status = Status(machine, environment)
+    found = status.eventually("waiting")
+    assert found["verdict"].startswith(f"{NODE} waits for {awaited}: ")
+    with socket.create_server(("127.0.0.1", port)):
+        probe.eventually("ready", 0, "ready")
+    assert status.document()["waiting"] is None
+    assert not (release.root / "run/mongooseim/waits").exists()
 
 
 def test_a_vm_that_is_stopped_or_does_not_answer(
