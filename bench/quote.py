@@ -1,4 +1,4 @@
-"""Copies the results into the README: `python -m bench.quote`."""
+"""Copies the results into docs/performance.md: `python -m bench.quote`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- benchmark: made by `python -m bench.quote` -->\n", "<!-- end of benchmark -->\n"
 
 
-def quoted(readme: str, results: Path) -> str:
-    """Return the text of a README with the table of targets of `results` (JSON) between its marks.
+def quoted(page: str, results: Path) -> str:
+    """Return the text of a page with the table of targets of `results` (JSON) between its marks.
 
     Raises ValueError if a mark is missing.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the README has no lines {BEGIN!r} and {END!r}")
+        raise ValueError(f"the page has no lines {BEGIN!r} and {END!r}")
     about, measurements = report.read(json.loads(results.read_text(encoding="utf-8")))
     table = "\n".join(report.target_table(measurements))
     return f"{before}{begin}\n{report.made(about)}\n\n{table}\n\n{end}{after}"
 
 
 def _main() -> None:
-    readme = ROOT / "README.md"
-    text = quoted(readme.read_text(encoding="utf-8"), ROOT / "bench" / "results" / report.DATA)
-    readme.write_text(text, encoding="utf-8")
+    page = ROOT / "docs" / "performance.md"
+    text = quoted(page.read_text(encoding="utf-8"), ROOT / "bench" / "results" / report.DATA)
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

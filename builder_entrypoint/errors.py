@@ -1,4 +1,4 @@
-"""The errors that end a build, each with the exit status that the README lists."""
+"""The errors that end a build, each with the exit status that docs/builder.md lists."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ for the node to join, starts the Erlang VM, joins, supervises, and stops in good
   --help          print this
   COMMAND...      run this command instead of the server, under the same PID 1
 
-Environment variables, files and exit statuses are in the README.
+Environment variables, files and exit statuses: docs/configuration.md.
 """
 
 

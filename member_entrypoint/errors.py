@@ -1,4 +1,4 @@
-"""What can go wrong, each kind with the exit status that contract and README promise."""
+"""What can go wrong, each kind with the exit status that the documents promise."""
 
 
 class EntrypointError(Exception):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RUN_BY = re.compile(r"<!-- run by (test_\w+) -->")
 NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
-OUTPUT = "<!-- output -->"
+OUTPUT, CONFIGURATION = "<!-- output -->", "<!-- configuration -->"
 FENCE = "```"
 
 
@@ -39,7 +39,8 @@ class Block(NamedTuple):
     @property
     def is_marked(self) -> bool:
         """Whether the comment says who runs it, or why nobody does, or that it is no command."""
-        return bool(self.run_by or NOT_RUN.fullmatch(self.comment) or self.comment == OUTPUT)
+        known = self.comment in {OUTPUT, CONFIGURATION}
+        return bool(self.run_by or NOT_RUN.fullmatch(self.comment) or known)
 
 
 def blocks(document: str) -> list[Block]:

@@ -226,9 +226,9 @@ def test_results_are_read_as_they_were_written(
     assert report.target_table(found) == report.target_table([written])
 
 
-def test_the_readme_quotes_the_results() -> None:
+def test_the_documents_quote_the_results() -> None:
     """What it says was measured is what is in bench/results."""
     results = ROOT / "bench" / "results" / report.DATA
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "performance.md").read_text()
     if results.exists():
-        assert quote.quoted(readme, results) == readme
+        assert quote.quoted(page, results) == page

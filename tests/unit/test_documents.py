@@ -3,6 +3,14 @@
 import re
 from pathlib import Path
 
+from member_entrypoint import settings
+from member_entrypoint.errors import (
+    EntrypointError,
+    PartitionError,
+    RemovedError,
+    TryAgainError,
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (*(ROOT / "docs").glob("*.md"), ROOT / "README.md")
 
@@ -35,3 +43,28 @@ def test_every_scenario_of_a_cluster_is_in_the_document() -> None:
         source = (ROOT / "tests" / "docker" / f"{name}.py").read_text(encoding="utf-8")
         for scenario in re.findall(r"^def (test_\w+)", source, re.MULTILINE):
             assert f"`{scenario}`" in text, f"{scenario} is in no row of docs/cluster.md"
+
+
+def test_the_readme_is_read_in_ten_minutes() -> None:
+    """All else has its own page."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 2000
+
+
+def test_every_variable_and_exit_status_has_its_row() -> None:
+    """What the program reads and what it ends with is in the tables of docs/configuration.md."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for variable in settings.VARIABLES:
+        assert f"\n| `{variable.name}` |" in text, variable.name
+    kinds = [EntrypointError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    shown = {int(status) for status in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    internal = {TryAgainError.status, PartitionError.status, RemovedError.status}
+    assert {kind.status for kind in kinds} - internal - {0} <= shown
+
+
+def test_every_page_is_in_the_readme() -> None:
+    """Who begins there finds it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{page.name})" in text, page.name
