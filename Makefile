@@ -13,12 +13,13 @@ WORKERS ?= 3
 PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-clean setup test simulate bench lint format clean
+.PHONY: help demo demo-clean recording setup test simulate bench lint format clean
 
 help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
 	@echo '                 SOURCE=REPOSITORY COMMIT=COMMIT: of this, not of the sample server'
 	@echo 'make demo-clean  remove all that the demonstration made'
+	@echo 'make recording   record both as the picture that the README shows'
 	@echo 'make test        run all the tests (TESTS=tests/unit: only these; WORKERS=4: side by side)'
 	@echo 'make simulate    look for a sequence of events that splits a cluster (MINUTES=5 SEED=7)'
 	@echo 'make bench       measure what the entrypoint costs (RUNS=15 ONLY=start,join RELEASE=TARBALL)'
@@ -32,6 +33,12 @@ demo:
 
 demo-clean:
 	@$(PYTHON) tools/demo.py clean
+
+recording:
+	@$(PYTHON) tools/setup.py venv
+	@$(VENV)/python tools/record.py docs/demo.svg 'make demo' \
+		'docker exec -t mongooseim-1 member-entrypoint status'
+	@$(MAKE) --no-print-directory demo-clean
 
 setup:
 	@$(PYTHON) tools/setup.py
