@@ -174,6 +174,14 @@ def read(variables: Mapping[str, str]) -> Settings:
     Raises `ConfigurationError` with a line for each wrong variable: its name, its value (not
     where that is a secret) and what is allowed. Source: the contract's table of variables.
     """
+    settings, errors = read_with_errors(variables)
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+    return settings
+
+
+def read_with_errors(variables: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return the same with a line for each wrong variable, which then has its default."""
     errors: list[str] = []
     values: dict[str, Any] = {}
     for variable in VARIABLES:
@@ -185,6 +193,8 @@ def read(variables: Mapping[str, str]) -> Settings:
             except WrongValueError as error:
                 found = "a value not shown here" if variable.name in SECRET else repr(text)
                 errors.append(f"{variable.name} is {found}; allowed: {error}")
+                if variable.default is not None:
+                    value = variable.parse(variable.default)
         values[variable.field or variable.name.lower()] = value
     settings = Settings(**values)
     try:
@@ -192,9 +202,7 @@ def read(variables: Mapping[str, str]) -> Settings:
     except WrongValueError as error:
         errors.append(str(error))
     errors.extend(_contradictions(settings))
-    if errors:
-        raise ConfigurationError("\n".join(errors))
-    return settings
+    return settings, errors
 
 
 def log_as(settings: Settings) -> log.Log:
