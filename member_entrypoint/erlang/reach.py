@@ -101,7 +101,17 @@ def for_control_script(how: Reach, settings: Settings) -> dict[str, str]:
 def flags_of(release: Release, settings: Settings) -> flags.Flags:
     """Return the flags of the VM of `release`, as rendered and as the environment has them."""
     names = ("vm.args", "vm.dist.args")
-    return flags.read(release.etc, names, settings.vm_flags, current=release.server)
+    return _flags(release, names, settings)
+
+
+def _flags(release: Release, names: Iterable[str], settings: Settings) -> flags.Flags:
+    return flags.read(
+        release.etc,
+        names,
+        settings.vm_flags,
+        current=release.server,
+        unwritten=release.unwritten,
+    )
 
 
 def reach(given: flags.Flags, settings: Settings, app_config: str = "") -> Reach:
@@ -132,8 +142,11 @@ def of_release(release: Release, settings: Settings) -> Reach:
 
 def app_config_of(release: Release) -> str:
     """Return app.config as it was rendered; empty if there is none."""
+    name = "app.config"
     try:
-        with open(os.path.join(release.etc, "app.config"), encoding="utf-8") as file:
+        if name in release.unwritten:
+            return release.unwritten[name].decode()
+        with open(os.path.join(release.etc, name), encoding="utf-8") as file:
             return file.read()
     except (OSError, UnicodeDecodeError):
         return ""
@@ -187,9 +200,7 @@ def _wrong_flags(
     if port and not 0 < _number(port) <= HIGHEST_PORT:
         yield f"the port {port!r} of -erl_epmd_port is no TCP port, 1 to {HIGHEST_PORT}"
     names = ("vm.dist.args",)
-    control = reach(
-        flags.read(release.etc, names, settings.vm_flags, current=release.server), settings
-    )
+    control = reach(_flags(release, names, settings), settings)
     flag_of = {
         "carrier": "-proto_dist",
         "epmd_port": "-epmd_port",

@@ -6,6 +6,7 @@ The release is as it came, with what operators put into it; the server runs from
 
 import os
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
@@ -19,11 +20,16 @@ _VERSION = re.compile(r"[\w.+~-]+")
 
 
 class Release(NamedTuple):
-    """A release: its root folder, and the versions that its `start_erl.data` names."""
+    """A release: its root folder, and the versions that its `start_erl.data` names.
+
+    `unwritten` are contents of `etc` by name, for who asks what a start would do without writing
+    them; they count there instead of what is on the disk.
+    """
 
     root: str
     erts: str
     version: str
+    unwritten: Mapping[str, bytes] = {}
 
     @property
     def server(self) -> str:
@@ -97,21 +103,15 @@ def find(root: str) -> Release:
     """
     data = os.path.join(root, "releases/start_erl.data")
     try:
-        with open(data, encoding="utf-8", errors="replace") as file:
-            words = file.read(1000).split()
+        with open(data, "rb") as file:
+            release = described(root, data, file.read(1000))
     except OSError as error:
         raise ConfigurationError(
             f"no MongooseIM release at {root}: {data} cannot be read ({error.strerror}); "
             "build the image from a release tarball (member/mongooseim.tar.gz), or mount one as "
             "/member/mongooseim.tar.gz"
         ) from None
-    if len(words) != 2 or not all(map(_VERSION.fullmatch, words)):  # noqa: PLR2004
-        raise ConfigurationError(
-            f"{data} should say ERTS_VERSION RELEASE_VERSION, but says {' '.join(words)!r}; "
-            "the release is damaged, build the image anew"
-        )
-    release = Release(root, *words)
-    for program in (*PROGRAMS, f"erts-{release.erts}/bin/erl"):
+    for program in programs(release):
         path = os.path.join(root, program)
         if not os.access(path, os.X_OK):
             raise ConfigurationError(
@@ -119,3 +119,23 @@ def find(root: str) -> Release:
                 "the release is damaged, build the image anew"
             )
     return release
+
+
+def described(root: str, data: str, content: bytes) -> Release:
+    """Return the release in `root` that the `content` of its start_erl.data describes.
+
+    `data` is the path of that file. Raises `ConfigurationError` for a content that makes no sense.
+    """
+    words = content.decode(errors="replace").split()
+    if len(words) != 2 or not all(map(_VERSION.fullmatch, words)):  # noqa: PLR2004
+        raise ConfigurationError(
+            f"{data} should say ERTS_VERSION RELEASE_VERSION, but says {' '.join(words)!r}; "
+            "the release is damaged, build the image anew"
+        )
+    erts, version = words
+    return Release(root, erts, version)
+
+
+def programs(release: Release) -> tuple[str, ...]:
+    """Return the paths, in the release, of the programs that we call."""
+    return (*PROGRAMS, f"erts-{release.erts}/bin/erl")

@@ -37,7 +37,11 @@ def cets(
     path = settings.ejabberd_config_path or ours
     if (settings.mongooseim_config_format or "toml") != "toml" or not os.path.isfile(path):
         return None
-    content = sources.read(path, places)
+    return configured(sources.read(path, places), release)
+
+
+def configured(content: bytes, release: Release) -> Cets | None:
+    """Return what a mongooseim.toml with this content says of CETS."""
     if b"cets" not in content:
         return None
     import tomllib  # no other configuration needs it

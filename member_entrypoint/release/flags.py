@@ -126,39 +126,53 @@ class Flags:
 
 
 def read(
-    folder: str, names: Iterable[str], environment: Mapping[str, str], *, current: str
+    folder: str,
+    names: Iterable[str],
+    environment: Mapping[str, str],
+    *,
+    current: str,
+    unwritten: Mapping[str, bytes] | None = None,
 ) -> Flags:
     """Return the flags of the files `names` in `folder` and of the environment.
 
     The environment's are those of the variables ERL_AFLAGS, ERL_FLAGS and ERL_ZFLAGS. `current` is
     the folder in which the VM is started: relative paths after -args_file begin there. Files that
-    cannot be read have no flags: the VM says so.
+    cannot be read have no flags: the VM says so. `unwritten` are contents of files in `folder` by
+    name, which count instead of those on the disk.
     """
     found = [*flags(words(environment.get("ERL_AFLAGS", ""), comments=False))]
     left = [MOST_FILES]
+    contents = {os.path.join(folder, name): text for name, text in (unwritten or {}).items()}
     for name in names:
-        found += flags(_of_file(os.path.join(folder, name), current, left))
+        found += flags(_of_file(os.path.join(folder, name), current, left, contents))
     for name in ("ERL_FLAGS", "ERL_ZFLAGS"):
         found += flags(words(environment.get(name, ""), comments=False))
     return Flags(found)
 
 
-def _of_file(path: str, current: str, left: list[int]) -> Iterator[Word]:
+def _of_file(
+    path: str, current: str, left: list[int], contents: Mapping[str, bytes]
+) -> Iterator[Word]:
     """Yield the words of a file, with those of files that it names in their places."""
     left[0] -= 1
     if left[0] < 0:
         return
-    found = words(_text(path))
+    content = contents.get(path)
+    found = words(_text(path) if content is None else _decoded(content))
     for word in found:
         if word.text != "-args_file":
             yield word
         elif named := next(found, None):
-            yield from _of_file(os.path.join(current, named.text), current, left)
+            yield from _of_file(os.path.join(current, named.text), current, left, contents)
 
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().removeprefix(BYTE_ORDER_MARK)
+        with open(path, "rb") as file:
+            return _decoded(file.read())
     except OSError:
         return ""
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode(errors="replace").removeprefix(BYTE_ORDER_MARK)

@@ -43,18 +43,27 @@ def render(release: Release, places: Places, settings: Settings, node: str) -> R
     found = sources.find(release, places)
     files = {}
     for name, source in sorted(found.files.items()):
-        if name == "vm.args":
-            text = sources.read_text(source, places)
-            content = vm_args(text, settings.node_type, node, settings.cluster_cookie).encode()
-        elif name == "app.config":
-            text = sources.read_text(source, places)
-            content = app_config(text, places.mnesia(node), places.log_now).encode()
-        elif name in sources.CONFIGURATIONS:
-            content = sources.read(source, places).removeprefix(BYTE_ORDER_MARK.encode())
-        else:
-            content = sources.read(source, places)
-        files[name] = content
+        given = sources.read(source, places)
+        files[name] = render_one(name, source, given, places=places, settings=settings, node=node)
     return Rendered(files, found.links)
+
+
+def render_one(  # noqa: PLR0913 - what a file is made of
+    name: str, source: str, given: bytes, *, places: Places, settings: Settings, node: str
+) -> bytes:
+    """Return the file `name` of the server's `etc`; its `source` has the content `given`.
+
+    Raises `ConfigurationError`.
+    """
+    if name == "vm.args":
+        text = sources.decode(given, source)
+        return vm_args(text, settings.node_type, node, settings.cluster_cookie).encode()
+    if name == "app.config":
+        text = sources.decode(given, source)
+        return app_config(text, places.mnesia(node), places.log_now).encode()
+    if name in sources.CONFIGURATIONS:
+        return given.removeprefix(BYTE_ORDER_MARK.encode())
+    return given
 
 
 def write(release: Release, places: Places, rendered: Rendered) -> list[str]:

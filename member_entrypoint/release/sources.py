@@ -5,6 +5,7 @@ The first of these that has a file counts. None of them is ever changed.
 
 import os
 import stat
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
@@ -38,29 +39,45 @@ class Sources(NamedTuple):
     links: dict[str, str]
 
 
-def find(release: Release, places: Places) -> Sources:
+def find(
+    release: Release,
+    places: Places,
+    refused: list[ConfigurationError] | None = None,
+    of_release: Iterable[str] | None = None,
+) -> Sources:
     """Return where each file of the server's configuration comes from.
 
     Raises `ConfigurationError`, also for a thing that has the name of a configuration file and is
-    none.
+    none. With a list `refused` such errors are added to that instead, and these files left out.
+    `of_release` are the names of the release's own files, if they are not on the disk.
     """
     from member_entrypoint.release import given_etc  # most who read a file look for none
 
-    of_release = _names_of_release(release)
+    of_release = names_of_release(release) if of_release is None else set(of_release)
     files = {name: os.path.join(release.pristine, name) for name in of_release}
     links: dict[str, str] = {}
     for where, name in given_etc.found(release, places):
         path = os.path.join(where.given_etc, name)
         is_file = name in of_release or name in CONFIGURATIONS
-        if is_file and not exists(where.given_etc, name):
+        if is_file and not _exists(where.given_etc, name, refused):
             continue
         here, there = (files, links) if is_file or _can_be_copied(path, places) else (links, files)
         here[name] = path
         there.pop(name, None)
     for name in _taken(of_release):
-        if exists(places.member, name):
+        if _exists(places.member, name, refused):
             files[name] = os.path.join(places.member, name)
     return Sources(files, links)
+
+
+def _exists(folder: str, name: str, refused: list[ConfigurationError] | None) -> bool:
+    try:
+        return exists(folder, name)
+    except ConfigurationError as error:
+        if refused is None:
+            raise
+        refused.append(error)
+        return False
 
 
 def _can_be_copied(path: str, places: Places) -> bool:
@@ -75,7 +92,8 @@ def _can_be_copied(path: str, places: Places) -> bool:
         os.close(descriptor)
 
 
-def _names_of_release(release: Release) -> set[str]:
+def names_of_release(release: Release) -> set[str]:
+    """Return the names of the release's own files; raises `ConfigurationError`."""
     try:
         return {entry.name for entry in os.scandir(release.pristine) if entry.is_file()}
     except OSError as error:
@@ -126,7 +144,7 @@ def unread(release: Release, places: Places, config_format: str | None) -> list[
     """
     from member_entrypoint.release import given_etc
 
-    of_release = _names_of_release(release)
+    of_release = names_of_release(release)
     read = {f"mongooseim.{config_format}"} if config_format else of_release
     reads = " or ".join(sorted(read & {*SERVER_CONFIGURATIONS})) or "another file"
     given = [(where.given_etc, name) for where, name in given_etc.found(release, places)]
@@ -170,8 +188,13 @@ def read(path: str, places: Places) -> bytes:
 
 def read_text(path: str, places: Places) -> str:
     """Return a file as text, without a byte order mark; raises `ConfigurationError`."""
+    return decode(read(path, places), path)
+
+
+def decode(content: bytes, path: str) -> str:
+    """Return the same for a file with this content."""
     try:
-        return read(path, places).decode().removeprefix(BYTE_ORDER_MARK)
+        return content.decode().removeprefix(BYTE_ORDER_MARK)
     except ValueError:
         raise ConfigurationError(f"{path} is not UTF-8 text; save it as UTF-8") from None
 
