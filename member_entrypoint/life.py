@@ -8,12 +8,10 @@ from member_entrypoint import environment as process_environment
 from member_entrypoint import settings, state
 from member_entrypoint.cluster import facts, member
 from member_entrypoint.cluster.decision import Step, decide
-from member_entrypoint.cluster.facts import has_schema, other_nodes_on_disk
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang import reach
 from member_entrypoint.errors import (
     ClusteringError,
-    ConfigurationError,
     EntrypointError,
     PartitionError,
     TryAgainError,
@@ -201,7 +199,7 @@ def prepare(
         run_helper(supervisor, task("choose-release"), environment)
     this = member.describe(environment, full_name, with_role=with_role)
     if with_role:
-        refuse_data_of_another_node(this)
+        facts.refuse_data_of_another_node(this.places, this.node, this.settings.node_renamed)
     warnings = server_root.bring_up_to_date(this.release.root, places)
     warnings += given_etc.unseen(this.release, places)
     warnings += given_etc.changes(this.release, places)
@@ -234,20 +232,3 @@ def drop_root(
         if supervisor.is_asked_for(STOP_SIGNALS):
             raise StopRequestedError(STOPPED_EARLY)
     users.drop_root(user, environment, places)
-
-
-def refuse_data_of_another_node(this: Member) -> None:
-    """Refuse to start empty beside the data of another node name, unless told to.
-
-    This is how a changed host name shows. Raises `ConfigurationError` that names both.
-    """
-    if this.settings.node_renamed != "refuse" or has_schema(this.places, this.node):
-        return
-    others = other_nodes_on_disk(this.places)
-    if others:
-        raise ConfigurationError(
-            f"this node is {this.node}, but the volume {this.places.data} has the data of "
-            f"{', '.join(others)}; give the container its old host name, or set NODE_NAME and "
-            "NODE_HOST, or give it another volume, or set NODE_RENAMED=start-empty to start "
-            "without these data"
-        )

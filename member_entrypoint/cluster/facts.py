@@ -4,7 +4,7 @@ import os
 
 from member_entrypoint.cluster.knowledge import IN_BETWEEN, NOBODY, Known, Marker, Nodes, Record
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.errors import ClusteringError
+from member_entrypoint.errors import ClusteringError, ConfigurationError
 from member_entrypoint.files.whole import write_whole
 from member_entrypoint.places import Places
 
@@ -62,6 +62,24 @@ def other_nodes_on_disk(places: Places) -> list[str]:
         return []
     nodes = [entry.removeprefix("Mnesia.") for entry in entries if entry.startswith("Mnesia.")]
     return [node for node in nodes if has_schema(places, node)]
+
+
+def refuse_data_of_another_node(places: Places, node: str, node_renamed: str) -> None:
+    """Refuse to start empty beside the data of another node name, unless told to.
+
+    This is how a changed host name shows. `node_renamed` is what NODE_RENAMED says. Raises
+    `ConfigurationError` that names both.
+    """
+    if node_renamed != "refuse" or has_schema(places, node):
+        return
+    others = other_nodes_on_disk(places)
+    if others:
+        raise ConfigurationError(
+            f"this node is {node}, but the volume {places.data} has the data of "
+            f"{', '.join(others)}; give the container its old host name, or set NODE_NAME and "
+            "NODE_HOST, or give it another volume, or set NODE_RENAMED=start-empty to start "
+            "without these data"
+        )
 
 
 def marker_file(places: Places, node: str) -> str:
