@@ -5,7 +5,6 @@ need are imported where they are used: the VM waits for `look`, and wants the CP
 runs beside it.
 """
 
-import contextlib
 import sys
 import time
 
@@ -15,18 +14,14 @@ from member_entrypoint.cluster.decision import Decision, Step
 from member_entrypoint.cluster.inference import clears, has_data
 from member_entrypoint.cluster.knowledge import Known, Marker, Record
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.erlang.reach import flags_of
 from member_entrypoint.errors import StartError
 from member_entrypoint.files import users
 from member_entrypoint.pauses import Pauses
-from member_entrypoint.release import sources
-from member_entrypoint.release.vm_args import DEFAULT_COOKIE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from member_entrypoint.cluster.beside import Beside
 
-MOST_NAMED = 5  # lines of resolv.conf in a warning
 STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
 LONGEST_INTERVAL = 60.0  # the same where a node refuses our cookie, and logs each try
@@ -107,7 +102,7 @@ def settle(member: Member, deadline: float) -> None:
         # Imported now, while there is nothing to do but to wait.
         from member_entrypoint.cluster import joining, membership
     _wait_until_started(member, beside)
-    _warn(member)
+    _say_cautions(member)
     _say_what_it_is(member, known, joins=joins)
     if beside is not None:
         while not beside.is_clear():
@@ -147,35 +142,12 @@ def explain(member: Member) -> None:
     beside.explain(member, facts.read_known(member, schema=True))
 
 
-def _warn(member: Member) -> None:
+def _say_cautions(member: Member) -> None:
     """Log what is not as it should be, though the member runs; after the VM's start, as below."""
-    wanted = member.settings.mongooseim_config_format
-    for warning in sources.unread(member.release, member.places, wanted):
-        member.log.warning(warning)
-    if not member.is_alone and (unheeded := member.erlang.way.unheeded()):
-        member.log.warning(unheeded)
-    _warn_of_resolv_conf(member)
-    flags = flags_of(member.release, member.settings)
-    if not member.is_alone and flags.get("setcookie") == DEFAULT_COOKIE:
-        member.log.warning(
-            f"the Erlang cookie is the default one, {DEFAULT_COOKIE!r}: whoever reaches the ports "
-            "of this node can run code in it",
-            what_to_do="set CLUSTER_COOKIE_FILE to a file made by openssl rand -hex 32, the same "
-            "on all members",
-        )
+    from member_entrypoint.cluster import cautions
 
-
-def _warn_of_resolv_conf(member: Member) -> None:
-    """Log, once, what the C library passes over in resolv.conf, and we with it."""
-    from member_entrypoint.network import resolv_conf
-
-    path = member.places.resolv_conf
-    with contextlib.suppress(OSError):
-        if passed_over := resolv_conf.read(path).passed_over:
-            member.log.warning(
-                f"{path} has lines that no resolver can use",
-                passed_over="; ".join(passed_over[:MOST_NAMED]),
-            )
+    for caution in cautions.all_of(member):
+        member.log.warning(caution.text, **caution.values)
 
 
 def _say_what_it_is(member: Member, known: Known, *, joins: bool) -> None:
