@@ -58,6 +58,11 @@ class Places(NamedTuple):
         return os.path.join(self.root, "etc/hosts")
 
     @property
+    def hosts_files(self) -> tuple[str, ...]:
+        """The files in which the addresses of names are looked for."""
+        return (self.hosts,)
+
+    @property
     def passwd(self) -> str:
         """The users that the image knows."""
         return os.path.join(self.root, "etc/passwd")

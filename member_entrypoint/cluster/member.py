@@ -103,7 +103,7 @@ def known_full_name(host: str, places: Places) -> str | None:
     """Return what `hostname -f` says for `host` if that is known without DNS, or None."""
     from member_entrypoint.network import hosts_file  # for long names only
 
-    canonical = hosts_file.find(host, places.hosts).canonical
+    canonical = hosts_file.find(host, *places.hosts_files).canonical
     if "." in canonical:
         return canonical
     return host if "." in host else None

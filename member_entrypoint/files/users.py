@@ -169,10 +169,15 @@ def drop_root(user: User, environment: MutableMapping[str, str], places: Places)
             if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 # Else `user` cannot open /dev/stdout. Docker does the same for a user it is given.
                 os.fchown(descriptor, user.uid, -1)
+    become(user)
+    variables.switch_user(environment, NAME, places.run)
+
+
+def become(user: User) -> None:
+    """Switch from root to `user` for good, and change nothing else."""
     os.setgroups(_kept(os.getgroups()))
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
-    variables.switch_user(environment, NAME, places.run)
 
 
 def check_data_writable(places: Places, node: str) -> None:

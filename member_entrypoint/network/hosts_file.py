@@ -3,6 +3,7 @@
 Imports neither socket nor dnspython.
 """
 
+import contextlib
 import os
 from typing import NamedTuple
 
@@ -20,18 +21,17 @@ class Entry(NamedTuple):
     canonical: str
 
 
-def find(name: str, path: str) -> Entry:
-    """Return what the hosts file at `path` has for `name`; the case of letters does not count.
+def find(name: str, *paths: str) -> Entry:
+    """Return what the hosts files at `paths` have for `name`; the case of letters does not count.
 
-    The entry has no addresses if the name is not in the file, or the file cannot be read.
+    The entry has no addresses if the name is not in a file, or the files cannot be read.
     """
     addresses: list[str] = []
     canonical = ""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        lines = []
+    lines: list[str] = []
+    for path in paths:
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            lines += file.read().splitlines()
     for line in lines:
         address, *names = line.partition("#")[0].split() or [""]
         if name.lower() in (other.lower() for other in names) and is_address(address):

@@ -27,7 +27,7 @@ def wait_for_addresses(
     """
     pauses = Pauses(time.monotonic() + timeout)
     for host, port in addresses:
-        while missing := _why_not_listening(host, port, places):
+        while missing := why_not_listening(host, port, places):
             if pauses.over():
                 raise StartError(
                     f"nothing listens on {host}:{port}, which WAIT_FOR names ({missing}); "
@@ -41,7 +41,7 @@ def wait_for_addresses(
             pauses.pause()
 
 
-def _why_not_listening(host: str, port: int, places: Places) -> str:
+def why_not_listening(host: str, port: int, places: Places) -> str:
     """Return why no connection to `port` of `host` can be made, in words; empty if one can."""
     answer = names.look_up(host, places, DNS_TIMEOUT)
     missing = answer.reason

@@ -48,7 +48,7 @@ def look_up(name: str, places: Places, timeout: float) -> Answer:
 def _look_up(name: str, places: Places, queries: Queries) -> Answer:
     if is_address(name):
         return Answer((name,), name, "", from_hosts=True)
-    entry = hosts_file.find(name, places.hosts)
+    entry = hosts_file.find(name, *places.hosts_files)
     if entry.addresses:
         return Answer(entry.addresses, entry.canonical, "", from_hosts=True)
     return in_dns(name, queries)

@@ -75,13 +75,8 @@ def bring_up_to_date(root: str, places: Places | None) -> list[str]:
     `ConfigurationError` for a program that cannot be read, and where the release has no folder for
     the server.
     """
+    refuse_not_laid_out(root)
     server = os.path.join(root, SERVER)
-    if not os.path.isdir(os.path.join(server, "bin")):
-        raise ConfigurationError(
-            f"{root} was not unpacked by this image, or something else is mounted on it: there is "
-            f"no {server}/bin; give a release as /member/mongooseim.tar.gz, or build an image from "
-            "it (Dockerfile.member)"
-        )
     ours = _is_ours(server) and _is_ours(os.path.join(server, "bin"))
     unseen = []
     for name in sorted(os.listdir(root)):
@@ -106,6 +101,17 @@ def bring_up_to_date(root: str, places: Places | None) -> list[str]:
         "written; name it by its whole path, or start the container as root with a writable root"
         for path in unseen
     ]
+
+
+def refuse_not_laid_out(root: str) -> None:
+    """Raise `ConfigurationError` where the release in `root` has no folder for the server."""
+    server = os.path.join(root, SERVER)
+    if not os.path.isdir(os.path.join(server, "bin")):
+        raise ConfigurationError(
+            f"{root} was not unpacked by this image, or something else is mounted on it: there is "
+            f"no {server}/bin; give a release as /member/mongooseim.tar.gz, or build an image from "
+            "it (Dockerfile.member)"
+        )
 
 
 def _is_ours(folder: str) -> bool:

@@ -111,26 +111,41 @@ def choose(places: Places) -> None:
 
     A tarball is unpacked once, not at each start. Raises `ConfigurationError`.
     """
-    tarball, now = places.tarball, places.release_name
-    folder = os.path.dirname(places.release)
-    if not os.path.exists(tarball):
-        if now.startswith(OF_THE_MEMBER) and os.path.isdir(
-            os.path.join(folder, active.OF_THE_IMAGE)
-        ):
-            _lead_to(active.OF_THE_IMAGE, places)
-        return
-    found = os.stat(tarball)
-    name = f"{OF_THE_MEMBER}{found.st_size}-{found.st_mtime_ns}"
-    if now == name:
-        return
-    if os.path.isdir(os.path.join(folder, name)):
+    name = wanted(places)
+    if is_to_be_unpacked(places, name):
+        refuse_unwritable(places)
+        install(places.tarball, name, places, places)
+    elif name != places.release_name:
         _lead_to(name, places)
-    elif os.access(folder, os.W_OK):
-        install(tarball, name, places, places)
-    else:
+
+
+def wanted(places: Places) -> str:
+    """Return the name of the folder that is to be the active release.
+
+    That is the one of the operator's tarball, if there is one, else the image's.
+    """
+    now = places.release_name
+    if os.path.exists(places.tarball):
+        found = os.stat(places.tarball)
+        return f"{OF_THE_MEMBER}{found.st_size}-{found.st_mtime_ns}"
+    folder = os.path.dirname(places.release)
+    of_image = os.path.isdir(os.path.join(folder, active.OF_THE_IMAGE))
+    return active.OF_THE_IMAGE if now.startswith(OF_THE_MEMBER) and of_image else now
+
+
+def is_to_be_unpacked(places: Places, name: str) -> bool:
+    """Tell whether the `wanted` release is not there yet."""
+    folder = os.path.join(os.path.dirname(places.release), name)
+    return name.startswith(OF_THE_MEMBER) and not os.path.isdir(folder)
+
+
+def refuse_unwritable(places: Places) -> None:
+    """Refuse to unpack where that is not possible; raises `ConfigurationError`."""
+    folder = os.path.dirname(places.release)
+    if not os.access(folder, os.W_OK):
         raise ConfigurationError(
-            f"{tarball} cannot be unpacked, since {folder} is not writable; build an image from "
-            "it instead (Dockerfile.member), or let the root file system be writable"
+            f"{places.tarball} cannot be unpacked, since {folder} is not writable; build an image "
+            "from it instead (Dockerfile.member), or let the root file system be writable"
         )
 
 
