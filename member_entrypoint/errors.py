@@ -53,3 +53,9 @@ class CommandNotRunnableError(EntrypointError):
     """A command that exists but cannot be run; the status is that of a shell."""
 
     status = 126
+
+
+class ExplainedError(EntrypointError):
+    """Why the VM ended by itself; PID 1 ends with the VM's own status."""
+
+    status = 79

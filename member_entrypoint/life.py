@@ -52,6 +52,10 @@ def main(arguments: Sequence[str]) -> int:
         log = settings.log_of(environment, descriptor=2)
         for line in str(error).splitlines():
             (log.error if error.status else log.info)(line)
+        if error.status and str(error) and (os.getpid() == 1 or not arguments):
+            from member_entrypoint.files import termination_log
+
+            termination_log.note(process_environment.own_root(), str(error))
         return error.status
     except Exception as error:  # noqa: BLE001 - said as everything else is
         settings.log_of(environment, descriptor=2).unexpected("the entrypoint", error)

@@ -131,15 +131,20 @@ def _print_files(member: Member) -> None:
     sys.stdout.flush()
 
 
-def explain(member: Member) -> None:
-    """Find out why a VM with data ended while it booted, if it is because of another cluster.
+def explain(member: Member, code: int, *, booting: bool, crash_dump: str) -> None:
+    """Find out why a VM ended by itself with the status `code`; `booting`: while it booted.
 
     Mnesia ends a VM that meets a node of its schema in another cluster. Raises `RemovedError` where
-    that cluster is one that people use, `TryAgainError` where it is a node that is about to join.
+    that cluster is one that people use, `TryAgainError` where it is a node that is about to join,
+    else `ExplainedError`. `crash_dump` is the path that ERL_CRASH_DUMP gives, if any.
     """
-    from member_entrypoint.cluster import beside
+    if booting and not member.is_alone:
+        from member_entrypoint.cluster import beside
 
-    beside.explain(member, facts.read_known(member, schema=True))
+        beside.explain(member, facts.read_known(member, schema=True))
+    from member_entrypoint.diagnosis import ended
+
+    ended.explain(member, code, booting=booting, environment_dump=crash_dump)
 
 
 def _say_cautions(member: Member) -> None:

@@ -15,6 +15,7 @@ LEFT_FILE = "run/mongooseim/left"
 YIELD_FILE = "run/mongooseim/second"
 OTHER_CLUSTER_FILE = "run/mongooseim/other-cluster"
 WAIT_FILE = "run/mongooseim/waits"
+LOGS_FILE = "run/mongooseim/logs"
 REASONS = (PARTITION_FILE, LEFT_FILE, YIELD_FILE)
 """Notes that say why a member that serves is not ready."""
 
@@ -63,6 +64,31 @@ def processes(root: str) -> dict[str, list[str]]:
     """Return what `note_processes` noted: the words of each line, by the first of them."""
     lines = read(os.path.join(root, PROCESSES_FILE)).splitlines()
     return {words[0]: words[1:] for words in map(str.split, lines) if words}
+
+
+def note_logs(root: str, folder: str) -> None:
+    """Note that a VM was started just now, and how large the logs in `folder` are; raises OSError.
+
+    So what it logs can be told from what was logged before, should it end at once.
+    """
+    with os.scandir(folder) as entries:
+        sizes = [f"{entry.stat().st_size} {entry.name}" for entry in entries if entry.is_file()]
+    note(root, LOGS_FILE, "\n".join(sizes))
+
+
+def vm_began(root: str) -> float | None:
+    """Return when the VM was started, in seconds since 1970; None if that is not known."""
+    try:
+        return os.stat(os.path.join(root, LOGS_FILE)).st_mtime
+    except OSError:
+        return None
+
+
+def log_sizes(root: str) -> dict[str, int]:
+    """Return how large each log was then, in bytes, by its name."""
+    lines = read(os.path.join(root, LOGS_FILE)).splitlines()
+    words = [line.partition(" ") for line in lines]
+    return {name: int(size) for size, _, name in words if size.isdecimal()}
 
 
 def note(root: str, name: str, text: str) -> None:

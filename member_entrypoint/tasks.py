@@ -34,11 +34,16 @@ def settle(variables: Variables, deadline: str) -> None:
     starting.settle(_member(variables), float(deadline))
 
 
-def explain(variables: Variables) -> None:
-    """Find out whether the VM ended because of another cluster; raises the error that says so."""
+def explain(variables: Variables, code: str, settled: str) -> None:
+    """Find out why the VM ended by itself; raises the error that says so."""
     from member_entrypoint import starting
 
-    starting.explain(_member(variables))
+    starting.explain(
+        _member(variables),
+        int(code),
+        booting=settled == "no",
+        crash_dump=variables.get("ERL_CRASH_DUMP", ""),
+    )
 
 
 def leave(variables: Variables, deadline: str, elsewhere: str = "") -> None:
@@ -117,6 +122,10 @@ TASKS: dict[str, Callable[..., None]] = {
 }
 
 
+END_THE_CONTAINER = {"look", "settle", "explain", "choose-release", "full-name"}
+"""Tasks whose failure ends the container."""
+
+
 def main() -> int:
     """Do the task that the command line names, with its named arguments; return the exit status."""
     task, *words = sys.argv[1:]
@@ -127,11 +136,21 @@ def main() -> int:
     except EntrypointError as error:
         for line in str(error).splitlines():
             settings.log_of(variables, descriptor=1).error(line)
+        _tell_kubernetes(task, str(error))
         return error.status
     except Exception as error:  # noqa: BLE001 - said as everything else is
         settings.log_of(variables, descriptor=1).unexpected(f"the helper {task!r}", error)
+        _tell_kubernetes(task, f"the helper {task!r} failed: {error!r}")
         return EntrypointError.status
     return 0
+
+
+def _tell_kubernetes(task: str, text: str) -> None:
+    """Note why the container is about to end, if this task's failure ends it."""
+    if task in END_THE_CONTAINER:
+        from member_entrypoint.files import termination_log
+
+        termination_log.note(environment.own_root(), text)
 
 
 def _member(variables: Variables) -> "Member":

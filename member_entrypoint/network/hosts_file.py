@@ -45,18 +45,9 @@ def add_hosts(places: Places) -> None:
 
     Raises `ConfigurationError`; who may not write there can have the same said by Docker.
     """
-    source, target = os.path.join(places.member, "hosts"), places.hosts
-    if not exists(places.member, "hosts"):
+    text, target = lines_to_add(places), places.hosts
+    if not text:
         return
-    have = read_text(target, places) if os.path.exists(target) else ""
-    lines = have.splitlines()
-    known = {entry for line in lines for entry in _hosts_entries(line)}
-    wanted = read_text(source, places).splitlines()
-    new = [line for line in wanted if line.strip() and line not in lines]
-    new = [line for line in new if not (_hosts_entries(line) and _hosts_entries(line) <= known)]
-    if not any(map(_hosts_entries, new)):
-        return
-    text = ("" if have.endswith("\n") or not have else "\n") + "\n".join(new) + "\n"
     try:
         # In place, since Docker and Kubernetes mount the hosts file and nothing can replace it;
         # one write in append mode, so that it is there whole or not at all.
@@ -66,11 +57,35 @@ def add_hosts(places: Places) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ConfigurationError(
-            f"{target} cannot be written ({error.strerror}; {users.whoami()}), and {source} has "
-            "lines for it; give them by docker run --add-host, extra_hosts in Compose, or "
-            "hostAliases in Kubernetes"
-        ) from None
+        raise not_writable_error(places, error) from None
+
+
+def not_writable_error(places: Places, error: OSError) -> ConfigurationError:
+    """Return the error that says that the hosts file cannot have the operator's lines."""
+    return ConfigurationError(
+        f"{places.hosts} cannot be written ({error.strerror}; {users.whoami()}), and "
+        f"{places.member}/hosts has lines for it; give them by docker run --add-host, extra_hosts "
+        "in Compose, or hostAliases in Kubernetes"
+    )
+
+
+def lines_to_add(places: Places) -> str:
+    """Return what `add_hosts` adds; empty if there is nothing to add.
+
+    Raises `ConfigurationError` for files that cannot be read.
+    """
+    source, target = os.path.join(places.member, "hosts"), places.hosts
+    if not exists(places.member, "hosts"):
+        return ""
+    have = read_text(target, places) if os.path.exists(target) else ""
+    lines = have.splitlines()
+    known = {entry for line in lines for entry in _hosts_entries(line)}
+    wanted = read_text(source, places).splitlines()
+    new = [line for line in wanted if line.strip() and line not in lines]
+    new = [line for line in new if not (_hosts_entries(line) and _hosts_entries(line) <= known)]
+    if not any(map(_hosts_entries, new)):
+        return ""
+    return ("" if have.endswith("\n") or not have else "\n") + "\n".join(new) + "\n"
 
 
 def _hosts_entries(line: str) -> set[tuple[str, str]]:

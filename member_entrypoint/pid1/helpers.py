@@ -17,6 +17,7 @@ from member_entrypoint.errors import (
     ClusteringError,
     ConfigurationError,
     EntrypointError,
+    ExplainedError,
     PartitionError,
     RemovedError,
     StartError,
@@ -35,6 +36,7 @@ EXPLAINED = {
     for error in (
         ClusteringError,
         ConfigurationError,
+        ExplainedError,
         PartitionError,
         RemovedError,
         StartError,

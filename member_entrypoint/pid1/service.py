@@ -1,5 +1,6 @@
 """A VM that serves: its helpers, its notes for probes, its stop and its end."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -7,8 +8,15 @@ from collections.abc import Mapping, Sequence
 from member_entrypoint import counts, state
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.reach import of_release
-from member_entrypoint.errors import ClusteringError, PartitionError, RemovedError, TryAgainError
+from member_entrypoint.errors import (
+    ClusteringError,
+    EntrypointError,
+    PartitionError,
+    RemovedError,
+    TryAgainError,
+)
 from member_entrypoint.pid1.helpers import (
+    EXPLAINED,
     INTERNAL_ERROR,
     PARTITIONED,
     Helper,
@@ -54,6 +62,7 @@ class Service:
         helper = None
         try:
             self._note(state.STARTING)
+            self._note_logs()
             helper = self._supervisor.spawn(settle, self._environment)
             return self._serve(helper, settle)
         except (TryAgainError, PartitionError):
@@ -98,13 +107,20 @@ class Service:
         except OSError as error:
             member.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
 
+    def _note_logs(self) -> None:
+        """Note the state of the logs, to know later what this VM has logged."""
+        with contextlib.suppress(OSError):
+            state.note_logs(self._member.settings.root, self._member.places.log_now)
+
     def _failed(self, error: HelperFailedError, helper: int) -> int:
         """Stop a VM whose start or join failed, unless the VM has already exited."""
         ended = self._supervisor.wait_for(self._vm, time.monotonic())
-        if ended is not None:
-            return self._ended_by_itself(ended, helper)
         if str(error):
-            self._member.log.error(str(error))
+            self._say_error(str(error))
+        if ended is not None:
+            self._end_all(helper)
+            self._last_line(ended, "nobody")
+            return ended.code
         if error.status == RemovedError.status:
             # Before its Mnesia makes it known again to the members that removed it.
             self._supervisor.send(signal.SIGKILL, self._vm)
@@ -155,8 +171,7 @@ class Service:
         if ended is None:
             status = KILLED
             ended = self._supervisor.wait_for(self._vm, deadline)
-            text = "MongooseIM did not stop within STOP_TIMEOUT and was killed"
-            self._member.log.error(text, seconds=timeout)
+            self._say_error("MongooseIM did not stop within STOP_TIMEOUT and was killed")
         self._last_line(ended, asked_by)
         return status
 
@@ -179,38 +194,62 @@ class Service:
     def _give_up(self, helper: int | None, error: Exception) -> None:
         """Stop the VM after an error of our own; kill it if even that fails."""
         try:
-            self._member.log.error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
+            self._say_error(f"the entrypoint failed, stopping MongooseIM: {error!r}")
             self._stop(helper, "an error")
         except Exception:  # noqa: BLE001 - as above
             self._supervisor.send(signal.SIGKILL, self._vm)
 
     def _explained(self, ended: Ended, helper: int) -> int:
-        """Return the exit status of a VM that ended by itself; find out why, if it was booting.
+        """Return the exit status of a VM that ended by itself; find out why, if not with 0.
 
         Raises `TryAgainError` where another start helps.
         """
-        code = self._ended_by_itself(ended, helper)
-        if self._settled or not 0 < code < KILLED_BY_SIGNAL or self._member.is_alone:
-            return code
-        explaining = self._supervisor.spawn(task("explain"), self._environment)
-        event = self._supervisor.wait(time.monotonic() + EXPLAINED_WITHIN)
-        self._supervisor.send(signal.SIGKILL, explaining, group=True)
-        if not (isinstance(event, Ended) and event.pid == explaining):
-            return code
-        if event.code in RESTARTED_FOR:
-            raise RESTARTED_FOR[event.code]
-        told = event.code in {RemovedError.status, ClusteringError.status}
-        return ClusteringError.status if told else code
+        self._end_all(helper)
+        code = self._explain(ended.code) if ended.code else None
+        self._last_line(ended, "nobody", explained=code is not None)
+        if code in RESTARTED_FOR:
+            raise RESTARTED_FOR[code]
+        told = code in {RemovedError.status, ClusteringError.status}
+        return ClusteringError.status if told else ended.code
 
-    def _ended_by_itself(self, ended: Ended, helper: int) -> int:
+    def _explain(self, code: int) -> int | None:
+        """Have a helper find out why the VM ended with the status `code`, and say it.
+
+        Returns the status of what it has said, None if it has said nothing.
+        """
+        settled = "yes" if self._settled else "no"
+        command = task("explain", code=code, settled=settled)
+        try:
+            explaining = self._supervisor.spawn(command, self._environment)
+        except EntrypointError:
+            return None
+        deadline = time.monotonic() + EXPLAINED_WITHIN
+        while (event := self._supervisor.wait(deadline)) is not None:
+            # The ends of those whom `_end_all` has ended come, too.
+            if isinstance(event, Ended) and event.pid == explaining:
+                return event.code if event.code in EXPLAINED else None
+            if event in STOP_SIGNALS:
+                break
+        self._supervisor.send(signal.SIGKILL, explaining, group=True)
+        return None
+
+    def _end_all(self, helper: int) -> None:
+        """End what a VM that has ended leaves behind, and the helper beside it."""
         self._note(state.STOPPING)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
         self._supervisor.end_all(time.monotonic() + self._member.settings.stop_timeout)
-        self._last_line(ended, "nobody")
-        return ended.code
 
-    def _last_line(self, ended: Ended | None, asked_by: str) -> None:
-        self._member.log.info(
+    def _say_error(self, text: str) -> None:
+        """Log an error with which the container ends, and tell Kubernetes."""
+        self._member.log.error(text)
+        from member_entrypoint.files import termination_log
+
+        termination_log.note(self._member.settings.root, text)
+
+    def _last_line(self, ended: Ended | None, asked_by: str, *, explained: bool = True) -> None:
+        """Say how the VM ended; that is an error where nobody has said why."""
+        log = self._member.log
+        (log.info if explained else log.error)(
             "MongooseIM ended",
             node=self._member.node,
             how=ended.how if ended else "not at all, it could not be killed",

@@ -22,14 +22,16 @@ _VERSION = re.compile(r"[\w.+~-]+")
 class Release(NamedTuple):
     """A release: its root folder, and the versions that its `start_erl.data` names.
 
-    `unwritten` are contents of `etc` by name, for who asks what a start would do without writing
-    them; they count there instead of what is on the disk.
+    For who asks what a start would do: `unwritten` are contents of `etc` by name, which count
+    instead of what is on the disk; `names` are those of the release's own files in it, if it is not
+    on the disk itself.
     """
 
     root: str
     erts: str
     version: str
     unwritten: Mapping[str, bytes] = {}
+    names: frozenset[str] = frozenset()
 
     @property
     def server(self) -> str:

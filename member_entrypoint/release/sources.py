@@ -5,7 +5,6 @@ The first of these that has a file counts. None of them is ever changed.
 
 import os
 import stat
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
@@ -40,20 +39,16 @@ class Sources(NamedTuple):
 
 
 def find(
-    release: Release,
-    places: Places,
-    refused: list[ConfigurationError] | None = None,
-    of_release: Iterable[str] | None = None,
+    release: Release, places: Places, refused: list[ConfigurationError] | None = None
 ) -> Sources:
     """Return where each file of the server's configuration comes from.
 
     Raises `ConfigurationError`, also for a thing that has the name of a configuration file and is
     none. With a list `refused` such errors are added to that instead, and these files left out.
-    `of_release` are the names of the release's own files, if they are not on the disk.
     """
     from member_entrypoint.release import given_etc  # most who read a file look for none
 
-    of_release = names_of_release(release) if of_release is None else set(of_release)
+    of_release = _names_of_release(release)
     files = {name: os.path.join(release.pristine, name) for name in of_release}
     links: dict[str, str] = {}
     for where, name in given_etc.found(release, places):
@@ -92,8 +87,9 @@ def _can_be_copied(path: str, places: Places) -> bool:
         os.close(descriptor)
 
 
-def names_of_release(release: Release) -> set[str]:
-    """Return the names of the release's own files; raises `ConfigurationError`."""
+def _names_of_release(release: Release) -> set[str]:
+    if release.names:
+        return set(release.names)
     try:
         return {entry.name for entry in os.scandir(release.pristine) if entry.is_file()}
     except OSError as error:
@@ -144,7 +140,7 @@ def unread(release: Release, places: Places, config_format: str | None) -> list[
     """
     from member_entrypoint.release import given_etc
 
-    of_release = names_of_release(release)
+    of_release = _names_of_release(release)
     read = {f"mongooseim.{config_format}"} if config_format else of_release
     reads = " or ".join(sorted(read & {*SERVER_CONFIGURATIONS})) or "another file"
     given = [(where.given_etc, name) for where, name in given_etc.found(release, places)]
@@ -165,6 +161,7 @@ def unread(release: Release, places: Places, config_format: str | None) -> list[
         f"{os.path.join(folder, name)} cannot be read by the server ({users.whoami()})"
         for folder, name in given
         if not os.access(os.path.join(folder, name), os.R_OK)
+        and name not in release.unwritten
         and not os.path.isfile(os.path.join(release.etc, name))
     ]
 

@@ -11,6 +11,8 @@ import stat
 import struct
 import tarfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
@@ -23,6 +25,7 @@ TOP = "mongooseim"
 READ_AND_RUN = 0o500
 PERMISSIONS = 0o755  # no setuid, setgid or sticky bit; nobody but the owner writes
 LATEST = 1 << 33  # seconds since 1970 that every file system can store as a time
+INSPECTED = 16 << 20  # bytes of a file that `inspect` hands on: the largest configuration
 NOT_A_FILE = "which was not unpacked before it as a file"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 WHAT_TO_DO = (
@@ -74,14 +77,47 @@ def unpack(
     through them and back. Others may read and run what the owner may; all belongs to this process.
     Raises `ConfigurationError`; parts may lie in `folder` then.
     """
+    with (
+        _refusals(tarball),
+        archive.opened(tarball, limits.size) as reader,
+        Tree(descriptor) as tree,
+    ):
+        unpacking = _Unpacking(reader, tree, folder, limits)
+        for entry in archive.entries(reader):
+            unpacking.place(entry)
+        if TOP not in os.listdir(descriptor):
+            raise RefusedError(f"has no folder {TOP}/")
+        unpacking.finish(Links(tree, replaced))
+
+
+def inspect(
+    tarball: str, visit: Callable[[Path, tarfile.TarInfo, bytes], None], *, limits: Limits = LIMITS
+) -> None:
+    """Read a tarball to its end as `unpack` does, and write nothing.
+
+    `visit` gets the path of each entry, its headers, and the first `INSPECTED` bytes of a file.
+    Where links lead is not judged, since that shows only in a tree. Raises `ConfigurationError`.
+    """
+    with _refusals(tarball), archive.opened(tarball, limits.size) as reader:
+        judge = _Judge(reader, os.devnull, limits)
+        found = False
+        for entry in archive.entries(reader):
+            path = judge.judged(entry)
+            found = found or path[:1] == (TOP,)
+            content = b""
+            for piece in reader.content(entry) if entry.isreg() else ():
+                if len(content) < INSPECTED:
+                    content += piece[: INSPECTED - len(content)]
+            visit(path, entry, content)
+        if not found:
+            raise RefusedError(f"has no folder {TOP}/")
+
+
+@contextmanager
+def _refusals(tarball: str) -> Iterator[None]:
+    """Make of each reason not to unpack a tarball the error that names it."""
     try:
-        with archive.opened(tarball, limits.size) as reader, Tree(descriptor) as tree:
-            unpacking = _Unpacking(reader, tree, folder, limits)
-            for entry in archive.entries(reader):
-                unpacking.place(entry)
-            if TOP not in os.listdir(descriptor):
-                raise RefusedError(f"has no folder {TOP}/")  # noqa: TRY301
-            unpacking.finish(Links(tree, replaced))
+        yield
     except RefusedError as error:
         raise ConfigurationError(
             f"{tarball} is not a release to be trusted: it {error}; {WHAT_TO_DO}"
@@ -106,23 +142,27 @@ class _EntryError(Exception):
         self.name = name
 
 
-class _Unpacking:
-    def __init__(self, reader: archive.Reader, tree: Tree, folder: str, limits: Limits) -> None:
+class _Judge:
+    """Judges entries by themselves, without the tree that they make."""
+
+    def __init__(self, reader: archive.Reader, folder: str, limits: Limits) -> None:
         self._reader = reader
-        self._tree = tree
         self._folder = folder
         self._limits = limits
-        self._times: dict[Path, float] = {}
         self._judged: set[Path] = set()
-        self._placed = 0
+        self._seen = 0
 
-    def place(self, entry: tarfile.TarInfo) -> None:
-        """Unpack one entry."""
-        self._count()
+    def judged(self, entry: tarfile.TarInfo) -> Path:
+        """Return the path of an entry, empty for `./`, as `tar -C FOLDER .` has it.
+
+        Raises `RefusedError` or `_EntryError`.
+        """
+        self._seen += 1
+        self._count(self._seen)
         _check_kind(entry)
         path = self._path(entry.name, entry.name)
         if not path and entry.isdir():
-            return  # `./`, as `tar -C FOLDER .` has it
+            return path
         if path[:1] != (TOP,):
             raise _EntryError(entry.name, f"is outside of {TOP}/")
         if len(path) == 1 and not entry.isdir():
@@ -130,46 +170,13 @@ class _Unpacking:
         if entry.issym() or entry.islnk():
             self._check_link(entry)
         self._ask_tarfile(entry, path[:-1])
-        try:
-            if entry.isdir():
-                self._tree.folder(path, make=True)
-                self._times[path] = entry.mtime
-            elif entry.issym():
-                folder = self._tree.folder(path[:-1], make=True)
-                os.symlink(entry.linkname, path[-1], dir_fd=folder)
-            elif entry.islnk():
-                self._link(entry, path)
-            else:
-                self._write(entry, path)
-        except FileExistsError:
-            raise _EntryError(entry.name, "is there twice, and not as a file each time") from None
-        except NotADirectoryError:
-            raise _EntryError(
-                entry.name, "is, or is reached through, a link or a file that came before"
-            ) from None
+        return path
 
-    def _count(self) -> None:
-        self._placed += 1
-        if max(self._placed, self._tree.made) > self._limits.entries:
+    def _count(self, entries: int) -> None:
+        if entries > self._limits.entries:
             raise RefusedError(
                 f"has more than {self._limits.entries:,} entries, the most that a release may"
             )
-
-    def finish(self, links: Links, folder: Path = (TOP,)) -> None:
-        """Judge all links, and give the folders their permissions and times."""
-        with os.scandir(self._tree.folder(folder)) as found:
-            entries = list(found)
-        for each in entries:
-            if each.is_symlink():
-                target = os.readlink(each.name, dir_fd=self._tree.folder(folder))
-                if reason := links.refused(folder, target):
-                    raise _link_error("/".join((*folder, each.name)), target, reason)
-            elif each.is_dir():
-                self.finish(links, (*folder, each.name))
-        descriptor = self._tree.folder(folder)
-        os.fchmod(descriptor, PERMISSIONS)
-        if folder in self._times:
-            _set_time(descriptor, self._times[folder])
 
     def _path(self, name: str, entry: str) -> Path:
         """Return `name` as its parts; raises `_EntryError` if it is not one of ours."""
@@ -214,6 +221,55 @@ class _Unpacking:
             raise _EntryError(entry.name, f"is refused by Python: {error}") from None
         if entry.isreg():
             self._judged.add(folder)
+
+
+class _Unpacking(_Judge):
+    """Unpacks entries that were judged."""
+
+    def __init__(self, reader: archive.Reader, tree: Tree, folder: str, limits: Limits) -> None:
+        super().__init__(reader, folder, limits)
+        self._tree = tree
+        self._times: dict[Path, float] = {}
+
+    def place(self, entry: tarfile.TarInfo) -> None:
+        """Unpack one entry."""
+        self._count(self._tree.made)
+        path = self.judged(entry)
+        if not path:
+            return
+        try:
+            if entry.isdir():
+                self._tree.folder(path, make=True)
+                self._times[path] = entry.mtime
+            elif entry.issym():
+                folder = self._tree.folder(path[:-1], make=True)
+                os.symlink(entry.linkname, path[-1], dir_fd=folder)
+            elif entry.islnk():
+                self._link(entry, path)
+            else:
+                self._write(entry, path)
+        except FileExistsError:
+            raise _EntryError(entry.name, "is there twice, and not as a file each time") from None
+        except NotADirectoryError:
+            raise _EntryError(
+                entry.name, "is, or is reached through, a link or a file that came before"
+            ) from None
+
+    def finish(self, links: Links, folder: Path = (TOP,)) -> None:
+        """Judge all links, and give the folders their permissions and times."""
+        with os.scandir(self._tree.folder(folder)) as found:
+            entries = list(found)
+        for each in entries:
+            if each.is_symlink():
+                target = os.readlink(each.name, dir_fd=self._tree.folder(folder))
+                if reason := links.refused(folder, target):
+                    raise _link_error("/".join((*folder, each.name)), target, reason)
+            elif each.is_dir():
+                self.finish(links, (*folder, each.name))
+        descriptor = self._tree.folder(folder)
+        os.fchmod(descriptor, PERMISSIONS)
+        if folder in self._times:
+            _set_time(descriptor, self._times[folder])
 
     def _link(self, entry: tarfile.TarInfo, path: Path) -> None:
         """Make a hard link to a file that was unpacked before."""

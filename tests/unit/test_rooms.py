@@ -23,6 +23,7 @@ ORDER = (
     ("pid1",),
     ("health",),
     ("status",),
+    ("diagnosis",),
     ("starting", "tasks", "life", "__main__"),
 )
 """From the bottom to the top: a module imports from its own line and from those before it."""
