@@ -3,6 +3,7 @@
     member-entrypoint                     run the server: PID 1 of the member image
     member-entrypoint health live|ready   answer a probe
     member-entrypoint status              show the cluster as each member sees it
+    member-entrypoint check [--json]      find what is wrong before a start, change nothing
     member-entrypoint leave               leave the cluster, before a scale-down
     member-entrypoint --version | --help
     member-entrypoint COMMAND...          run a command instead of the server
@@ -22,6 +23,7 @@ for the node to join, starts the Erlang VM, joins, supervises, and stops in good
   health ready    may clients come? status 0: yes, 1: no, with the reason
   status          the cluster as each member sees it, a verdict first; status 0: all is well, 1: not
                   (--json: for programs, --watch [SECONDS]: again and again)
+  check [--json]  find all that is wrong before a start; change nothing. status 0: no error
   leave           leave the cluster, so that its other members forget this node
   --version       print the version
   --help          print this
@@ -45,6 +47,10 @@ def main() -> int:
         from member_entrypoint.status import command
 
         command.run(arguments[1:])
+    if arguments[:1] == ["check"]:
+        from member_entrypoint.diagnosis import check
+
+        return check.main(arguments[1:])
     if arguments == ["--help"]:
         sys.stdout.write(HELP)
         return 0

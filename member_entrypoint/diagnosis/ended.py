@@ -8,7 +8,7 @@ from typing import NamedTuple
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.diagnosis import elf, listeners, toml, traces
 from member_entrypoint.diagnosis.traces import Traces
-from member_entrypoint.erlang import epmd, reach
+from member_entrypoint.erlang import reach
 from member_entrypoint.errors import ConfigurationError, ExplainedError
 from member_entrypoint.release import sources
 
@@ -63,12 +63,13 @@ def wrong_toml(member: Member) -> str:
 def source_of(member: Member, rendered: str) -> str:
     """Return the path of the file that a file of the server's `etc` was made from."""
     folder, name = os.path.split(rendered)
-    if folder == member.release.etc:
-        try:
-            return sources.find(member.release, member.places).files.get(name, rendered)
-        except ConfigurationError:
-            return rendered
-    return rendered
+    if folder != member.release.etc:
+        return rendered
+    try:
+        found = sources.find(member.release, member.places).files.get(name, rendered)
+    except ConfigurationError:
+        return rendered
+    return sources.shown(found)
 
 
 def _configuration(member: Member) -> str:
@@ -163,17 +164,10 @@ def _listeners(member: Member) -> Iterator[listeners.Listener]:
 
 def _taken_name(ended: Ended) -> str:
     """Explain by a node of the same name that runs on this host."""
-    member = ended.member
-    how = reach.of_release(member.release, member.settings)
-    if ended.traces.logs or how.node_port or not how.direct or not how.listens:
+    if ended.traces.logs:
         return ""
-    name = member.node.partition("@")[0]
-    if name in (epmd.names(how.own_epmd, port=how.epmd_port).names or ()):
-        return (
-            f"a node {name} runs on this host already, its epmd says; end that one, or set another "
-            "NODE_NAME (with --network host, all containers of the machine share one epmd)"
-        )
-    return ""
+    how = reach.of_release(ended.member.release, ended.member.settings)
+    return listeners.why_name_taken(ended.member.node, how)
 
 
 class Known(NamedTuple):

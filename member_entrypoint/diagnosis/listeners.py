@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from member_entrypoint.diagnosis.toml import Toml
+from member_entrypoint.erlang import epmd
 from member_entrypoint.erlang.reach import Reach
 from member_entrypoint.release.flags import Flags
 
@@ -90,6 +91,19 @@ def why_unusable(listener: Listener) -> str:
             return ""
         reason = reason or found
     return f"{listener.port} ({listener.where}) {reason}"
+
+
+def why_name_taken(node: str, how: Reach) -> str:
+    """Return why the VM cannot have its name: a node of that name runs on this host."""
+    if how.node_port or not how.direct or not how.listens:
+        return ""
+    name = node.partition("@")[0]
+    if name not in (epmd.names(how.own_epmd, port=how.epmd_port).names or ()):
+        return ""
+    return (
+        f"a node {name} runs on this host already, its epmd says; end that one, or set another "
+        "NODE_NAME (with --network host, all containers of the machine share one epmd)"
+    )
 
 
 def _why_not_bound(address: str, port: int) -> str:

@@ -19,6 +19,10 @@ from member_entrypoint.places import Places
 NAME = "mongooseim"
 # CAP_CHOWN, CAP_SETGID, CAP_SETUID: capabilities(7).
 NEEDED = 1 << 0 | 1 << 6 | 1 << 7
+RUNS_AS_ROOT = (
+    f"running as root: to become {NAME} takes the capabilities CHOWN, SETGID and SETUID, "
+    "and that user in the container's user namespace; or start it with --user"
+)
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -193,7 +197,7 @@ def check_data_writable(places: Places, node: str) -> None:
             paths += [os.path.join(mnesia, name) for name in os.listdir(mnesia)]
     for path in paths:
         if os.path.exists(path) and not can_write(path):
-            raise ConfigurationError(_not_writable(path))
+            raise ConfigurationError(not_writable(path))
 
 
 def can_write(path: str) -> bool:
@@ -205,10 +209,7 @@ def warnings(places: Places) -> list[str]:
     """Return what is not as it should be with this user, though the member runs."""
     found = []
     if os.geteuid() == 0 and image_user(places):
-        found.append(
-            f"running as root: to become {NAME} takes the capabilities CHOWN, SETGID and SETUID, "
-            "and that user in the container's user namespace; or start it with --user"
-        )
+        found.append(RUNS_AS_ROOT)
     if not os.path.islink(places.log_now):
         found.append(
             f"{places.log} cannot be written ({whoami()}), so the server logs in {places.log_now}; "
@@ -223,7 +224,8 @@ def whoami() -> str:
     return f"uid {os.geteuid()}, gid {' '.join(map(str, groups))}"
 
 
-def _not_writable(path: str) -> str:
+def not_writable(path: str) -> str:
+    """Return why this user cannot write there, in words, and what to do."""
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return f"{path} is mounted read-only; the member's data need a volume that can be written"
     found = os.stat(path)

@@ -43,7 +43,7 @@ def see(host: str, places: Places, timeout: float) -> Surroundings:
     own = True if answer.addresses else (False if answer.absent else None)
     kubernetes = _read(places.hosts).startswith(KUBELETS_FIRST_LINE)
     knows_all = kubernetes or DOCKERS_SERVER in _read(places.resolv_conf).split()
-    return Surroundings(own, knows_all, kubernetes, _only_loopback())
+    return Surroundings(own, knows_all, kubernetes, only_loopback())
 
 
 def wildcard(host: str, places: Places, timeout: float) -> frozenset[str]:
@@ -53,7 +53,8 @@ def wildcard(host: str, places: Places, timeout: float) -> frozenset[str]:
     return frozenset(names.in_dns(nobody, Queries(places.resolv_conf, timeout)).addresses)
 
 
-def _only_loopback() -> bool:
+def only_loopback() -> bool:
+    """Tell whether this machine has no network."""
     try:
         return {name for _, name in socket.if_nameindex()} <= {LOOPBACK}
     except OSError:

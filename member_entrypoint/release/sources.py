@@ -10,7 +10,7 @@ from typing import NamedTuple
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
 from member_entrypoint.places import Places
-from member_entrypoint.release.active import Release
+from member_entrypoint.release.active import PRISTINE, SERVER, Release
 from member_entrypoint.release.flags import BYTE_ORDER_MARK
 
 TAKEN_FROM_MEMBER = (
@@ -63,6 +63,11 @@ def find(
         if _exists(places.member, name, refused):
             files[name] = os.path.join(places.member, name)
     return Sources(files, links)
+
+
+def shown(path: str) -> str:
+    """Return the path of a source as operators know it."""
+    return path.replace(f"/{SERVER}/{PRISTINE}/", "/etc/")
 
 
 def _exists(folder: str, name: str, refused: list[ConfigurationError] | None) -> bool:

@@ -1,0 +1,71 @@
+"""`member-entrypoint check`: all that can be known wrong before a start; nothing is changed.
+
+It does what a start does, but for writing: it renders the configuration in memory, asks the other
+nodes as `look` does, and has the same decision made. So it may run beside a member, and as any
+user.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from member_entrypoint import environment
+from member_entrypoint.diagnosis import given, network, plan, volume
+from member_entrypoint.diagnosis.findings import Findings, Level
+from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files import termination_log, users
+from member_entrypoint.network import surroundings
+
+ALLOWED: tuple[list[str], ...] = ([], ["--json"])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what was found, as JSON if that is asked for; return the exit status."""
+    _take_signals()
+    if list(arguments) not in ALLOWED:
+        sys.stderr.write(f"check is asked {' '.join(arguments)!r}; allowed: check, check --json\n")
+        return ConfigurationError.status
+    found = Findings()
+    with found.refusals("settings"):
+        look(found)
+    shown = found.as_json() if arguments else found.as_lines()
+    sys.stdout.buffer.write(f"{shown}\n".encode(errors="backslashreplace"))
+    sys.stdout.flush()
+    if os.getpid() == 1 and found.status:
+        errors = [each.text for each in found.all if each.level is Level.ERROR]
+        termination_log.note(environment.own_root(), "\n".join(errors))
+    return found.status
+
+
+def look(found: Findings) -> None:
+    """Look at everything, in the order of a start."""
+    what = given.look(found, environment.variables())
+    becomes = volume.whose_server(found, what.places)
+    if what.node:
+        volume.look(found, what.places, what.node, becomes)
+    if what.member is not None:
+        given.warnings(found, what.member)
+    if becomes is not None:
+        # What comes from the network is read as the user who has nothing to lose.
+        users.become(becomes)
+    network.services(found, what.settings, what.places)
+    if what.member is None:
+        return
+    if what.whole:
+        network.look(found, what.member, what.toml)
+        with found.refusals("plan"):
+            plan.look(found, what.member)
+    if surroundings.only_loopback() and not what.member.is_alone:
+        found.warning(
+            "network",
+            "there is no network but the loopback: what depends on others is not known",
+            "run check in the network of the member",
+        )
+
+
+def _take_signals() -> None:
+    """Take signals as other programs do; PID 1 would not be ended by them otherwise."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: os._exit(128 + number))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,123 @@
+"""What the network gives: ports that are free, names that resolve, services that listen."""
+
+import os
+
+from member_entrypoint import state
+from member_entrypoint.cluster import cautions
+from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.node import split_ordinal
+from member_entrypoint.diagnosis import listeners
+from member_entrypoint.diagnosis.findings import Findings
+from member_entrypoint.diagnosis.listeners import Listener
+from member_entrypoint.diagnosis.toml import Toml
+from member_entrypoint.erlang import reach
+from member_entrypoint.errors import StartError
+from member_entrypoint.files import users
+from member_entrypoint.network import listening, names
+from member_entrypoint.places import Places
+from member_entrypoint.release.vm_args import DEFAULT_COOKIE
+from member_entrypoint.settings import Settings
+
+DNS_TIMEOUT = 5.0  # seconds
+
+
+def look(found: Findings, member: Member, toml: Toml | None) -> None:
+    """Look at flags, cookie, ports and names of a member."""
+    settings = member.settings
+    if not member.is_alone:
+        with found.refusals("flags"):
+            reach.refuse_unreachable(member.release, settings, member.node)
+    for caution in cautions.all_of(member):
+        values = dict(caution.values)
+        what_to_do = values.pop("what_to_do", "")
+        text = ": ".join([caution.text, *values.values()])
+        found.warning(caution.about, text, what_to_do)
+    _cookie(found, member)
+    _ports(found, member, toml)
+    _dns(found, member)
+
+
+def services(found: Findings, settings: Settings, places: Places) -> None:
+    """Look at what WAIT_FOR and DISCOVERY_NAME name."""
+    for host, port in settings.wait_for:
+        if missing := listening.why_not_listening(host, port, places):
+            found.warning(
+                "wait-for",
+                f"nothing listens on {host}:{port} ({missing}): a start waits for START_TIMEOUT "
+                f"({settings.start_timeout:g} s), and ends with status {StartError.status} then",
+                "start that service, or correct WAIT_FOR",
+            )
+        else:
+            found.ok("wait-for", f"{host}:{port} listens")
+    if settings.discovery_name and settings.discovery_file:
+        hosts = names.hosts_behind(settings.discovery_name, places, DNS_TIMEOUT)
+        if hosts.names:
+            text = f"{settings.discovery_name} has {', '.join(hosts.names)}"
+            found.ok("discovery", text)
+        else:
+            text = f"DISCOVERY_NAME {settings.discovery_name}: {hosts.reason}"
+            found.warning("discovery", text, "see that the service exists, and its spelling")
+        folder = os.path.dirname(settings.discovery_file)
+        if not (os.path.isdir(folder) and users.can_write(folder)):
+            text = f"DISCOVERY_FILE {settings.discovery_file}: {folder} cannot be written"
+            found.warning("discovery", text, "name a file in a folder that the member can write")
+
+
+def _cookie(found: Findings, member: Member) -> None:
+    cookie = reach.flags_of(member.release, member.settings).get("setcookie")
+    if not cookie or cookie == DEFAULT_COOKIE:
+        return
+    settings = member.settings
+    of_variable = "CLUSTER_COOKIE_FILE" if settings.cluster_cookie_file else "CLUSTER_COOKIE"
+    found.ok("cookie", f"that of {of_variable if settings.cluster_cookie else 'vm.args'}")
+
+
+def _ports(found: Findings, member: Member, toml: Toml | None) -> None:
+    vm = state.processes(member.settings.root).get("vm", ["0", ""])
+    if state.started(vm[0]) == vm[1] != "":
+        found.ok("ports", "the server of this member runs here already, and has them")
+        return
+    given = reach.flags_of(member.release, member.settings)
+    how = reach.reach(given, member.settings, reach.app_config_of(member.release))
+    needed = [*listeners.of_node(how, given), *(listeners.of_toml(toml) if toml else ())]
+    wrong = [*filter(None, map(listeners.why_unusable, needed))]
+    if taken := listeners.why_name_taken(member.node, how):
+        wrong.append(taken)
+    for text in wrong:
+        found.error("ports", text)
+    if needed and not wrong:
+        free = sorted({port for each in needed for port in each.ports})
+        found.ok("ports", f"{', '.join(map(str, free))}: free")
+    if port := member.settings.health_http_port:
+        ours = Listener(listeners.ANY, (port,), "HEALTH_HTTP_PORT")
+        if unusable := listeners.why_unusable(ours):
+            found.warning("ports", f"{unusable}; until then nobody answers probes over HTTP")
+
+
+def _dns(found: Findings, member: Member) -> None:
+    """Look up the hosts of this node and of the node to join."""
+    if member.is_alone:
+        return
+    nodes = [member.node] + ([member.role.target] if member.role.target else [])
+    for node in nodes:
+        host = node.partition("@")[2]
+        answer = names.look_up(host, member.places, DNS_TIMEOUT)
+        where = "the hosts file" if answer.from_hosts else "DNS"
+        if answer.addresses:
+            found.ok("dns", f"{host} is {', '.join(answer.addresses)} ({where})")
+            if not member.erlang.reach.usable(answer.addresses):
+                text = member.erlang.reach.why_unusable(host)
+                found.warning("dns", text, "set -proto_dist for what it has, or give it another")
+        elif node != member.node:
+            hint = "" if split_ordinal(host.partition(".")[0]) else ", or CLUSTER_WITH"
+            found.warning(
+                "dns",
+                f"no address for {host}, the host of the node to join: {answer.reason}",
+                f"start it, in the same network; or correct the host name{hint}",
+            )
+        else:
+            found.warning(
+                "dns",
+                f"no address for {host}, the host of this node: {answer.reason}",
+                "other members could not connect; see that this host name is in DNS once it runs",
+            )
