@@ -112,6 +112,9 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                     ) from None
                 note_restart(chosen, "join")
                 this.log.info("starting MongooseIM anew, to join from there", node=this.node)
+            from member_entrypoint.files import termination_log
+
+            termination_log.note(chosen.root, "")
             begin_notes(chosen)
             for warning in rendering.write(this.release, this.places, rendered):
                 this.log.warning(warning)

@@ -51,5 +51,8 @@ def _of_resolv_conf(member: Member) -> Iterator[Caution]:
             yield Caution(
                 "dns",
                 f"{path} has lines that no resolver can use",
-                {"passed_over": "; ".join(passed_over[:MOST_NAMED])},
+                {
+                    "passed_over": "; ".join(passed_over[:MOST_NAMED]),
+                    "what_to_do": "correct it, or what Docker (--dns) or Kubernetes makes it from",
+                },
             )

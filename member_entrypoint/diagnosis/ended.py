@@ -12,7 +12,7 @@ from member_entrypoint.erlang import reach
 from member_entrypoint.errors import ConfigurationError, ExplainedError
 from member_entrypoint.release import sources
 
-NOT_RUN = {126: "cannot be run", 127: "or a library of it, does not exist"}
+NOT_RUN = {126, 127}  # statuses of a shell, and of what loads libraries
 KILLED, FIRST_SIGNAL = 137, 128
 LONGEST_QUOTE = 400  # characters of a line that the server has logged
 MEMORY_EVENTS = "/sys/fs/cgroup/memory.events"
@@ -45,21 +45,6 @@ def explain(member: Member, code: int, *, booting: bool, environment_dump: str) 
     raise ExplainedError(f"{what} ({how}): {reason}")
 
 
-def wrong_toml(member: Member) -> str:
-    """Return where the mongooseim.toml that the server reads is wrong; empty if it is not."""
-    rendered = _configuration(member)
-    if not rendered:
-        return ""
-    try:
-        with open(rendered, "rb") as file:
-            toml.parse(file.read(sources.LARGEST_CONFIGURATION))
-    except toml.WrongTomlError as error:
-        return f"{source_of(member, rendered)}, {error}; correct it there"
-    except OSError as error:
-        return f"{source_of(member, rendered)} cannot be read ({error.strerror})"
-    return ""
-
-
 def source_of(member: Member, rendered: str) -> str:
     """Return the path of the file that a file of the server's `etc` was made from."""
     folder, name = os.path.split(rendered)
@@ -82,22 +67,23 @@ def _configuration(member: Member) -> str:
 
 def _not_run(ended: Ended) -> str:
     """Explain a program that could not even be started."""
-    if ended.code not in NOT_RUN:
+    if ended.traces.slogan or ended.traces.logs:
         return ""
     release = ended.member.release
     folder = os.path.join(release.server, f"erts-{release.erts}", "bin")
-    for name in ("erlexec", "beam.smp"):
-        path = os.path.join(folder, name)
+    for path in (f"{folder}/erlexec", f"{folder}/beam.smp"):
         try:
             with open(path, "rb") as file:
                 header = file.read(elf.LONGEST_HEADER)
         except OSError as error:
             return f"{path} cannot be read ({error.strerror}); build the release anew"
-        if reason := elf.why_not_run(header, os.uname().machine, "/"):
+        if reason := elf.why_not_run(header, os.uname().machine):
             return f"{path} cannot be run: {reason}; build the release on a machine like this one"
+    if ended.code not in NOT_RUN:
+        return ""
     return (
-        f"a program of the release, {NOT_RUN[ended.code]}, as it says above: see what "
-        f"ldd {folder}/beam.smp misses, and build the release on the Debian of this image"
+        "a program of the release, or a library that it needs, cannot be loaded, as it says above: "
+        f"see what ldd {folder}/beam.smp misses, and build the release on the Debian of this image"
     )
 
 
@@ -133,7 +119,15 @@ def _app_config(ended: Ended) -> str:
 
 
 def _wrong_toml(ended: Ended) -> str:
-    return wrong_toml(ended.member)
+    """Explain by a mongooseim.toml that is none, or whose listeners make no sense."""
+    try:
+        tables = _toml(ended.member)
+    except toml.WrongTomlError as error:
+        path = source_of(ended.member, _configuration(ended.member))
+        return f"{path}, {error}; correct it there"
+    except OSError as error:
+        return f"{_configuration(ended.member)} cannot be read ({error.strerror})"
+    return next(listeners.wrong_in_toml(tables), "") if tables else ""
 
 
 def _taken_port(ended: Ended) -> str:
@@ -155,11 +149,21 @@ def _listeners(member: Member) -> Iterator[listeners.Listener]:
     given = reach.flags_of(member.release, member.settings)
     how = reach.reach(given, member.settings, reach.app_config_of(member.release))
     yield from listeners.of_node(how, given)
+    tables = _toml(member)
+    yield from listeners.of_toml(tables) if tables else ()
+
+
+def _toml(member: Member) -> toml.Toml | None:
+    """Return what mongooseim.toml says; None if the server reads none.
+
+    Raises `WrongTomlError`, OSError.
+    """
     path = _configuration(member)
-    if path:
-        with open(path, "rb") as file:
-            tables = toml.parse(file.read(sources.LARGEST_CONFIGURATION))
-        yield from listeners.of_toml(toml.Toml(tables, source_of(member, path)))
+    if not path:
+        return None
+    with open(path, "rb") as file:
+        tables = toml.parse(file.read(sources.LARGEST_CONFIGURATION))
+    return toml.Toml(tables, source_of(member, path))
 
 
 def _taken_name(ended: Ended) -> str:
@@ -256,9 +260,9 @@ def _quoted(line: str) -> str:
 
 
 Cause = Callable[[Ended], str]
-ALWAYS: tuple[Cause, ...] = (_not_run, _out_of_memory)
+ALWAYS: tuple[Cause, ...] = (_out_of_memory,)
 BOOTING: tuple[Cause, ...] = (
-    *(_wrong_toml, _app_config, _taken_port, _taken_name),
+    *(_not_run, _wrong_toml, _app_config, _taken_port, _taken_name),
     *(_known, _first_error),
 )
 LAST: tuple[Cause, ...] = (_known, _slogan, _nothing)

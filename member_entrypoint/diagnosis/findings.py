@@ -14,6 +14,10 @@ NOT_DEFINED = 1
 """The status where a start would end with that of the VM, which nobody knows before."""
 
 
+OF_THE_PLAN = {"node", "plan"}
+"""What findings are about that the plan has taken into account."""
+
+
 class Level(Enum):
     """How much it matters: an error makes a start fail."""
 
@@ -94,6 +98,12 @@ class Findings:
             return f"{counts}: a start would fail, with exit status {self.status}"
         return f"{counts}: nothing is known that would make a start fail"
 
+    @property
+    def plan_in_words(self) -> str:
+        """What a start would do about the cluster, if nothing else keeps it from that."""
+        others = [f for f in self.all if f.level is Level.ERROR and f.about not in OF_THE_PLAN]
+        return f"once the errors are mended, {self.plan}" if others else self.plan
+
     def as_json(self) -> str:
         """Return all as one JSON object; docs/check.md says what is in it."""
         shown: dict[str, Any] = {
@@ -103,7 +113,7 @@ class Findings:
             **self.about_node,
         }
         if self.plan:
-            shown["plan"] = self.plan
+            shown["plan"] = self.plan_in_words
         shown["findings"] = [_as_object(found) for found in self.all]
         return json.dumps(shown, indent=2, ensure_ascii=False)
 
@@ -116,7 +126,7 @@ class Findings:
             for found in sorted(self.all, key=lambda found: order.index(found.level))
         ]
         if self.plan:
-            lines.append(f"{'plan':18} {self.plan}")
+            lines.append(f"{'plan':18} {self.plan_in_words}")
         return "\n".join([*lines, f"{'verdict':18} {self.verdict}"])
 
 

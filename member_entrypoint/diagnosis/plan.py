@@ -6,7 +6,7 @@ when the time is over.
 
 from member_entrypoint.cluster import facts, looking, words
 from member_entrypoint.cluster.decision import Decision, Step, decide
-from member_entrypoint.cluster.inference import has_data
+from member_entrypoint.cluster.inference import has_data, unknown
 from member_entrypoint.cluster.knowledge import Known, Peer, Phase, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.diagnosis import volume
@@ -48,9 +48,15 @@ def _decided(member: Member, known: Known) -> tuple[Known, Decision]:
 
 def _say_peers(found: Findings, known: Known, decision: Decision) -> None:
     """Note how each other node runs that was seen; those that the decision is about in any case."""
+    if untold := unknown(known):
+        first = (known.peers or {})[untold[0]]
+        text = f"DNS does not say whether {', '.join(untold)} exist ({first.why})"
+        found.warning("node", text, "see DNS, if there are others")
     for node, peer in sorted((known.peers or {}).items()):
         if peer.state is State.UP:
             found.ok("node", f"{node} runs, with {_members(peer)}")
+        elif peer.state is State.EMPTY:
+            found.ok("node", f"{node}: {peer.state.value}")
         elif peer.state is State.REFUSES:
             text = peer.why or f"{node} refuses the connection"
             status = NOT_DEFINED if has_data(known) else ClusteringError.status
@@ -67,7 +73,7 @@ def _advice(peer: Peer) -> str:
         return "see whether it runs, and what is between"
     if peer.state in {State.STOPPED, State.ABSENT}:
         return "start it"
-    return "see DNS" if peer.state is State.UNKNOWN else "wait for it"
+    return "wait for it"
 
 
 def _members(peer: Peer) -> str:
@@ -122,7 +128,7 @@ def _joins(known: Known, node: str) -> str:
 def _waits(found: Findings, member: Member, known: Known, decision: Decision) -> str:
     """Return for whom it would wait, and what it would do if nothing changes."""
     text, reason = words.waits(known, decision)
-    text = f"would wait, {text.removeprefix('waiting ')} ({reason})"
+    text = f"would wait {text.removeprefix('waiting ')} ({reason})"
     timeout = member.settings.join_timeout
     later = decide(known._replace(patience_over=True))
     if later.step is not Step.WAIT:

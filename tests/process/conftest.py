@@ -2,6 +2,7 @@
 
 from builder_fixtures import repository, server, site, workshop
 from health_fixtures import host, probe, web
+from hosts_fixtures import one, sample, two
 from init_fixtures import init, machine, member, places, python, release
 
 __all__ = [
@@ -9,13 +10,16 @@ __all__ = [
     "init",
     "machine",
     "member",
+    "one",
     "places",
     "probe",
     "python",
     "release",
     "repository",
+    "sample",
     "server",
     "site",
+    "two",
     "web",
     "workshop",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from certificates import Authority
-from hosts import SLOW, Carrier, Host, build_sample, hosts
+from hosts import SLOW, Carrier, Host, hosts
 from processes import tool
 
 if TYPE_CHECKING:
@@ -48,12 +48,6 @@ address_please(Name, Host, Family) -> erl_epmd:address_please(Name, Host, Family
 listen_port_please(Name, Host) -> erl_epmd:listen_port_please(Name, Host).
 names(Host) -> erl_epmd:names(Host).
 """
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Provide a release of the sample server."""
-    return build_sample(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(params=CARRIERS)
