@@ -15,7 +15,7 @@ ORDER = (
     ("", "errors", "terms", "pauses", "environment", "log", "values", "settings", "programs"),
     ("files.whole",),
     ("state", "counts", "places"),
-    ("files.folders", "files.users", "files.mounts", "files.record"),
+    ("files.folders", "files.users", "files.mounts", "files.record", "files.termination_log"),
     ("release",),
     ("network",),
     ("erlang",),
