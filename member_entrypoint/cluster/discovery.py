@@ -50,6 +50,14 @@ def nodes_of(member: Member, hosts: Iterable[str]) -> list[str]:
     ]
 
 
+def unwritable_error(path: str, reason: str) -> ConfigurationError:
+    """Return the error that says that DISCOVERY_FILE cannot be written."""
+    return ConfigurationError(
+        f"DISCOVERY_FILE is {path!r}, which cannot be written ({reason}); "
+        "allowed: a path in a writable folder, such as /run/mongooseim/nodes"
+    )
+
+
 class Discovery:
     """The file of nodes: updates it, and keeps what is in it."""
 
@@ -92,10 +100,7 @@ class Discovery:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             write_whole(self._path, "".join(f"{node}\n" for node in nodes).encode(), 0o644)
         except OSError as error:
-            raise ConfigurationError(
-                f"DISCOVERY_FILE is {self._path!r}, which cannot be written ({error.strerror}); "
-                "allowed: a path in a writable folder, such as /run/mongooseim/nodes"
-            ) from None
+            raise unwritable_error(self._path, error.strerror or str(error)) from None
         before = set(self._listed or ())
         self._member.log.info(
             f"{self._path} lists {counted(len(nodes), 'node')} of {self._name}",

@@ -3,10 +3,10 @@
 import os
 
 from member_entrypoint import state
-from member_entrypoint.cluster import cautions
+from member_entrypoint.cluster import cautions, discovery
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
-from member_entrypoint.diagnosis import listeners
+from member_entrypoint.diagnosis import listeners, volume
 from member_entrypoint.diagnosis.findings import Findings
 from member_entrypoint.diagnosis.listeners import Listener
 from member_entrypoint.diagnosis.toml import Toml
@@ -57,10 +57,15 @@ def services(found: Findings, settings: Settings, places: Places) -> None:
         else:
             text = f"DISCOVERY_NAME {settings.discovery_name}: {hosts.reason}"
             found.warning("discovery", text, "see that the service exists, and its spelling")
-        folder = os.path.dirname(settings.discovery_file)
-        if not (os.path.isdir(folder) and users.can_write(folder)):
-            text = f"DISCOVERY_FILE {settings.discovery_file}: {folder} cannot be written"
-            found.warning("discovery", text, "name a file in a folder that the member can write")
+        _discovery_file(found, settings.discovery_file, places)
+
+
+def _discovery_file(found: Findings, path: str, places: Places) -> None:
+    """See that the file can be written, where a start does not make it so."""
+    folder = volume.existing(os.path.dirname(path))
+    ours = any(folder.startswith(own) for own in (places.run, places.data, places.log))
+    if not ours and not (os.path.isdir(folder) and users.can_write(folder)):
+        found.refused("discovery", discovery.unwritable_error(path, users.whoami()))
 
 
 def _cookie(found: Findings, member: Member) -> None:

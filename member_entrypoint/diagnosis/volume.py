@@ -39,7 +39,7 @@ def look(found: Findings, places: Places, node: str, becomes: User | None) -> No
         found.ok("volume", _in_words(places, becomes))
     with found.refusals("folders"):
         _run_folder(places, becomes)
-    if becomes is None and not users.can_write(_existing(places.log)):
+    if becomes is None and not users.can_write(existing(places.log)):
         text = f"{places.log} cannot be written ({users.whoami()}), so the server would log in "
         found.warning("folders", text + places.log_now, f"give {places.log} a volume or a tmpfs")
     _room(found, places.data)
@@ -84,7 +84,7 @@ def _in_words(places: Places, becomes: User | None) -> str:
 
 def _run_folder(places: Places, becomes: User | None) -> None:
     """See that a start can write what lives as long as the container."""
-    folder = _existing(places.run)
+    folder = existing(places.run)
     read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
     if read_only or (becomes is None and not users.can_write(folder)):
         error = (
@@ -93,7 +93,7 @@ def _run_folder(places: Places, becomes: User | None) -> None:
         raise sources.unusable_error(places.run, "written", error)
 
 
-def _existing(path: str) -> str:
+def existing(path: str) -> str:
     """Return the folder itself, or the nearest above it that exists."""
     while not os.path.exists(path):
         path = os.path.dirname(path)
@@ -101,7 +101,7 @@ def _existing(path: str) -> str:
 
 
 def _room(found: Findings, folder: str) -> None:
-    room = os.statvfs(_existing(folder))
+    room = os.statvfs(existing(folder))
     free = room.f_bavail * room.f_frsize
     text = f"{free >> 20} MiB are free in {folder}"
     if free < TOO_LITTLE or (room.f_files and room.f_favail < 1):

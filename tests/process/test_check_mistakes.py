@@ -359,6 +359,12 @@ MISTAKES = (
         {"WAIT_FOR": "127.0.0.1:9"},
     ),
     Mistake(
+        "a DISCOVERY_FILE where nobody may write",
+        "discovery",
+        "DISCOVERY_FILE is '/dev/null/nodes', which cannot be written",
+        variables={"DISCOVERY_FILE": "/dev/null/nodes", "DISCOVERY_NAME": "127.0.0.1"},
+    ),
+    Mistake(
         "a primary that is not in DNS",
         "dns",
         "no address for chat-1, the host of the node to join",
