@@ -67,7 +67,7 @@ def _configuration(member: Member) -> str:
 
 def _not_run(ended: Ended) -> str:
     """Explain a program that could not even be started."""
-    if ended.traces.slogan or ended.traces.logs:
+    if ended.traces.slogan or ended.traces.logs or ended.code > FIRST_SIGNAL:
         return ""
     release = ended.member.release
     folder = os.path.join(release.server, f"erts-{release.erts}", "bin")

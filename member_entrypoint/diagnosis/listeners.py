@@ -38,7 +38,7 @@ def of_toml(toml: Toml) -> Iterator[Listener]:
         for table in tables if isinstance(tables, list) else ():
             if isinstance(table, dict) and table.get("proto", "tcp") == "tcp":
                 port = table.get("port")
-                if isinstance(port, int) and 0 < port <= HIGHEST_PORT:
+                if port is not None and _is_port(port):
                     where = f"[[listen.{kind}]] of {toml.path}"
                     yield Listener(_address(table), (port,), where)
 
@@ -52,7 +52,7 @@ def wrong_in_toml(toml: Toml) -> Iterator[str]:
             continue
         for table in tables:
             port = table.get("port") if isinstance(table, dict) else None
-            if not isinstance(port, int) or not 0 < port <= HIGHEST_PORT:
+            if not _is_port(port):
                 yield (
                     f"[[listen.{kind}]] of {toml.path} has the port {port!r}; "
                     f"give it one from 1 to {HIGHEST_PORT}"
@@ -144,6 +144,10 @@ def _who_listens(port: int) -> str:
             if one.status == psutil.CONN_LISTEN and one.laddr and one.pid and one.laddr[1] == port:
                 return f"{psutil.Process(one.pid).name()} (process {one.pid})"
     return ""
+
+
+def _is_port(value: Any) -> bool:
+    return type(value) is int and 0 < value <= HIGHEST_PORT
 
 
 def _address(table: dict[str, Any]) -> str:
