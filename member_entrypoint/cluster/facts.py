@@ -7,6 +7,7 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, ConfigurationError
 from member_entrypoint.files.whole import write_whole
 from member_entrypoint.places import Places
+from member_entrypoint.release.sources import unusable_error
 
 LONGEST_MARKER = 1 << 16  # bytes: some hundred members
 
@@ -55,11 +56,16 @@ def read_schema(places: Places, node: str) -> tuple[str, Nodes | None]:
 
 
 def other_nodes_on_disk(places: Places) -> list[str]:
-    """Return the names of all nodes that have a Mnesia schema on the volume."""
+    """Return the names of all nodes that have a Mnesia schema on the volume.
+
+    Raises `ConfigurationError` where this user may not know.
+    """
     try:
         entries = sorted(os.listdir(places.data))
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise unusable_error(places.data, "read", error) from None
     nodes = [entry.removeprefix("Mnesia.") for entry in entries if entry.startswith("Mnesia.")]
     return [node for node in nodes if has_schema(places, node)]
 

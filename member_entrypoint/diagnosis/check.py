@@ -5,6 +5,7 @@ nodes as `look` does, and has the same decision made. So it may run beside a mem
 user.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -30,8 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     with found.refusals("settings"):
         look(found)
     shown = found.as_json() if arguments else found.as_lines()
-    sys.stdout.buffer.write(f"{shown}\n".encode(errors="backslashreplace"))
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(f"{shown}\n".encode(errors="backslashreplace"))
+        sys.stdout.flush()
     if os.getpid() == 1 and found.status:
         errors = [each.text for each in found.all if each.level is Level.ERROR]
         termination_log.note(environment.own_root(), "\n".join(errors))

@@ -115,7 +115,9 @@ def _app_config(ended: Ended) -> str:
     if not found:
         return ""
     path = source_of(ended.member, os.path.join(ended.member.release.etc, "app.config"))
-    return f"{path}, line {found[2]}: {found[3]}; correct it there"
+    # What stands there may be a secret.
+    what = re.sub(r"(before: )[\"'<].*", r"\1a string", found[3])
+    return f"{path}, line {found[2]}: {what}; correct it there"
 
 
 def _wrong_toml(ended: Ended) -> str:

@@ -74,6 +74,11 @@ class Findings:
             yield
         except EntrypointError as error:
             self.refused(about, error)
+        except OSError as error:
+            text = (
+                f"{error.filename or 'something'} cannot be looked at ({error.strerror or error})"
+            )
+            self.error(about, text, "run check as the user of the member, with all that it has")
 
     @property
     def status(self) -> int:

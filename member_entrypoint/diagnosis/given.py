@@ -19,7 +19,7 @@ from member_entrypoint.places import Places
 from member_entrypoint.release import given_etc, sources
 from member_entrypoint.settings import VARIABLES, Settings, log_as
 
-LIKE = 0.84  # of two names, from which on the one is taken for a slip of the other
+LIKE = 0.88  # of two names, from which on the one is taken for a slip of the other
 IN_MEMBER = (*sources.TAKEN_FROM_MEMBER, sources.OLD_CONFIGURATION, "hosts", "mongooseim.tar.gz")
 
 

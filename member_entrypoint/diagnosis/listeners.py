@@ -28,7 +28,7 @@ class Listener(NamedTuple):
         """The port, or the ports, in words."""
         if len(self.ports) == 1:
             return f"port {self.ports[0]}"
-        return f"each of the ports {self.ports[0]} to {self.ports[-1]}"
+        return f"ports {self.ports[0]} to {self.ports[-1]}"
 
 
 def of_toml(toml: Toml) -> Iterator[Listener]:
@@ -90,7 +90,8 @@ def why_unusable(listener: Listener) -> str:
         if not found:
             return ""
         reason = reason or found
-    return f"{listener.port} ({listener.where}) {reason}"
+    which = listener.port if len(listener.ports) == 1 else f"each of the {listener.port}"
+    return f"{which} ({listener.where}) {reason}"
 
 
 def why_name_taken(node: str, how: Reach) -> str:

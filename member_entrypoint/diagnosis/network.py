@@ -91,8 +91,8 @@ def _ports(found: Findings, member: Member, toml: Toml | None) -> None:
     for text in wrong:
         found.error("ports", text)
     if needed and not wrong:
-        free = sorted({port for each in needed for port in each.ports})
-        found.ok("ports", f"{', '.join(map(str, free))}: free")
+        free = [each.port.removeprefix("port ") for each in needed]
+        found.ok("ports", f"free: {', '.join(sorted(set(free)))}")
     if port := member.settings.health_http_port:
         ours = Listener(listeners.ANY, (port,), "HEALTH_HTTP_PORT")
         if unusable := listeners.why_unusable(ours):

@@ -26,6 +26,7 @@ READ_AND_RUN = 0o500
 PERMISSIONS = 0o755  # no setuid, setgid or sticky bit; nobody but the owner writes
 LATEST = 1 << 33  # seconds since 1970 that every file system can store as a time
 INSPECTED = 16 << 20  # bytes of a file that `inspect` hands on: the largest configuration
+NOWHERE = "/nonexistent"  # where `inspect` would unpack to: Debian sees to it that it is not there
 NOT_A_FILE = "which was not unpacked before it as a file"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 WHAT_TO_DO = (
@@ -99,7 +100,7 @@ def inspect(
     Where links lead is not judged, since that shows only in a tree. Raises `ConfigurationError`.
     """
     with _refusals(tarball), archive.opened(tarball, limits.size) as reader:
-        judge = _Judge(reader, os.devnull, limits)
+        judge = _Judge(reader, NOWHERE, limits)
         found = False
         for entry in archive.entries(reader):
             path = judge.judged(entry)

@@ -84,6 +84,19 @@ def test_a_line_that_is_quoted_has_no_secret(tmp_path: Path) -> None:
     assert "hunter2" not in text
 
 
+@pytest.mark.parametrize(
+    "slogan",
+    [
+        'Kernel pid terminated (x) ({start,[{password,"hunter2"}]})',
+        'error in config file "/x/app.config" (2): syntax error before: "hunter2")',
+        "x (pgsql://user:hunter2@db/x)",
+    ],
+)
+def test_a_slogan_that_is_quoted_has_no_secret(tmp_path: Path, slogan: str) -> None:
+    """Nor what a crash dump has of a configuration."""
+    assert "hunter2" not in explained(tmp_path, slogan=slogan)
+
+
 def test_a_long_line_is_cut(tmp_path: Path) -> None:
     """Erlang's terms can have megabytes."""
     assert len(explained(tmp_path, f"level=error {'x' * 100_000}")) < 700
