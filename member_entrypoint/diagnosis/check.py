@@ -56,8 +56,9 @@ def look(found: Findings) -> None:
         return
     if what.whole:
         network.look(found, what.member, what.toml)
-        with found.refusals("plan"):
-            plan.look(found, what.member)
+        if what.placed:
+            with found.refusals("plan"):
+                plan.look(found, what.member)
     if surroundings.only_loopback() and not what.member.is_alone:
         found.warning(
             "network",

@@ -36,6 +36,7 @@ class Given(NamedTuple):
     """What a start would begin with; `member` is None where even that is not known.
 
     `node` is empty where it cannot be known. `whole`: all configuration files could be read.
+    `placed`: it is known whom the node joins.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Given(NamedTuple):
     member: Member | None = None
     toml: Toml | None = None
     whole: bool = False
+    placed: bool = True
 
 
 def look(found: Findings, variables: Mapping[str, str]) -> Given:
@@ -68,11 +70,12 @@ def look(found: Findings, variables: Mapping[str, str]) -> Given:
     _hosts(found, places)
     files = configuration.look(found, which, places, chosen, node)
     joins = not (files.cets and files.cets.only)
-    role = Role(None, primary=False)
-    if joins:
-        with found.refusals("name"):
+    role, placed = Role(None, primary=False), not joins
+    with found.refusals("name"):
+        if joins:
             role = role_of(chosen, os.uname().nodename, node)
-            found.ok("name", _role_in_words(node, role))
+            placed = True
+        found.ok("name", _role_in_words(node, role))
     member = Member(
         settings=chosen,
         places=places,
@@ -82,7 +85,7 @@ def look(found: Findings, variables: Mapping[str, str]) -> Given:
         log=log_as(chosen),
         cets=files.cets,
     )
-    return Given(chosen, places, node, member, files.toml, files.whole)
+    return Given(chosen, places, node, member, files.toml, files.whole, placed)
 
 
 def _settings(found: Findings, variables: Mapping[str, str]) -> Settings:
