@@ -121,7 +121,13 @@ def _app_config(ended: Ended) -> str:
 
 
 def _wrong_toml(ended: Ended) -> str:
-    """Explain by a mongooseim.toml that is none, or whose listeners make no sense."""
+    """Explain by a mongooseim.toml that is none, or whose listeners make no sense.
+
+    Not where the server speaks of other things: it may read what is no TOML to us.
+    """
+    text = ended.traces.text
+    if text.strip() and "toml" not in text.lower():
+        return ""
     try:
         tables = _toml(ended.member)
     except toml.WrongTomlError as error:

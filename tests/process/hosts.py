@@ -73,6 +73,24 @@ class Carrier:
         return "_tls" in self.flags
 
 
+FIXED = "-start_epmd false -erl_epmd_port 9100"
+TLS = "-proto_dist inet_tls -ssl_dist_optfile OPTFILE"
+IPV6_TLS = "-proto_dist inet6_tls -ssl_dist_optfile OPTFILE"
+CARRIERS = {
+    "plain": Carrier(),
+    "other port of epmd": Carrier(variables={"ERL_EPMD_PORT": "4370"}),
+    "epmd at one address": Carrier(variables={"ERL_EPMD_ADDRESS": "ADDRESS"}),
+    "no epmd": Carrier(FIXED),
+    "one interface": Carrier("-kernel inet_dist_use_interface ADDRESS"),
+    "TLS": Carrier(TLS),
+    "TLS, no epmd": Carrier(f"{TLS} {FIXED}"),
+    "IPv6": Carrier("-proto_dist inet6_tcp", ipv6=True),
+    "IPv6, long names": Carrier("-proto_dist inet6_tcp", ipv6=True, named="long"),
+    "IPv6, addresses": Carrier("-proto_dist inet6_tcp", ipv6=True, named="address"),
+    "IPv6, TLS": Carrier(IPV6_TLS, ipv6=True),
+}
+
+
 def build_sample(folder: Path) -> Path:
     """Build the release of the sample server with this machine's Erlang; return its folder."""
     source, release = folder / "sample", folder / "release"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from certificates import Authority
-from hosts import SLOW, Carrier, Host, hosts
+from hosts import CARRIERS, SLOW, Carrier, Host, hosts
 from processes import tool
 
 if TYPE_CHECKING:
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
     from processes import Machine
 
-FIXED = "-start_epmd false -erl_epmd_port 9100"
-TLS = "-proto_dist inet_tls -ssl_dist_optfile OPTFILE"
-IPV6_TLS = "-proto_dist inet6_tls -ssl_dist_optfile OPTFILE"
-CARRIERS = {
-    "plain": Carrier(),
-    "other port of epmd": Carrier(variables={"ERL_EPMD_PORT": "4370"}),
-    "epmd at one address": Carrier(variables={"ERL_EPMD_ADDRESS": "ADDRESS"}),
-    "no epmd": Carrier(FIXED),
-    "one interface": Carrier("-kernel inet_dist_use_interface ADDRESS"),
-    "TLS": Carrier(TLS),
-    "TLS, no epmd": Carrier(f"{TLS} {FIXED}"),
-    "IPv6": Carrier("-proto_dist inet6_tcp", ipv6=True),
-    "IPv6, long names": Carrier("-proto_dist inet6_tcp", ipv6=True, named="long"),
-    "IPv6, addresses": Carrier("-proto_dist inet6_tcp", ipv6=True, named="address"),
-    "IPv6, TLS": Carrier(IPV6_TLS, ipv6=True),
-}
 EPMD_MODULE = """
 -module(own_epmd).
 -compile([export_all, nowarn_export_all]).

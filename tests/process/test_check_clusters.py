@@ -6,11 +6,14 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from hosts import PLAIN, Host
+import pytest
+from hosts import CARRIERS, PLAIN, Host, hosts
 from processes import eventually
 from snapshots import snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from processes import Machine, Running
 
 ONE, TWO = "mongooseim@chat-1", "mongooseim@chat-2"
@@ -107,6 +110,32 @@ def test_it_says_that_a_node_has_data_of_its_own(machine: Machine, two: list[Hos
     assert shown["plan"] == (
         f"would join {ONE}, which has 1 member, and lose the data on its volume"
     )
+
+
+@pytest.mark.parametrize("carrier", ["TLS", "no epmd", "TLS, no epmd", "IPv6", "IPv6, TLS"])
+def test_the_plan_is_made_over_each_carrier(
+    machine: Machine, tmp_path: Path, sample: Path, carrier: str
+) -> None:
+    """As a start asks: with the flags that were rendered, and not written."""
+    with hosts(tmp_path, sample, CARRIERS[carrier]) as two:
+        one = CARRIERS[carrier].node(1)
+        two[0].start(machine, JOIN_CLUSTER="false")
+        two[0].becomes_ready(machine)
+        shown = check(machine, two[1])
+        assert shown["plan"] == f"would join {one}, which has 1 member", shown
+        assert shown["status"] == 0
+        shown = check(machine, two[1], CLUSTER_COOKIE="other")
+        assert f"{one} refuses the connection" in texts(shown, "error")
+
+
+def test_a_schema_that_only_a_vm_can_read_is_a_warning(machine: Machine, two: list[Host]) -> None:
+    """No VM is booted for it."""
+    folder = two[1].root / "var/lib/mongooseim" / f"Mnesia.{TWO}"
+    folder.mkdir()
+    (folder / "schema.DAT").write_bytes(b"no dets file")
+    shown = check(machine, two[1])
+    assert "the schema on the volume can be read by an Erlang VM only" in texts(shown, "warning")
+    assert shown["plan"] == "would have its schema read by an Erlang VM, and decide then"
 
 
 def test_it_does_not_disturb_a_member_that_runs(machine: Machine, two: list[Host]) -> None:
