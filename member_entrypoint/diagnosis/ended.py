@@ -1,5 +1,6 @@
 """Why has a VM ended by itself? Found out from what it left behind, none of it being its output."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from member_entrypoint.release import sources
 NOT_RUN = {126, 127}  # statuses of a shell, and of what loads libraries
 KILLED, FIRST_SIGNAL = 137, 128
 LONGEST_QUOTE = 400  # characters of a line that the server has logged
-MEMORY_EVENTS = "/sys/fs/cgroup/memory.events"
+OOM_KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+"""Where cgroups of version 2 and 1 count the processes that were killed for the memory limit."""
 _PORT = re.compile(r"\{eaddrinuse,\s*(\d+)\}|\{(\d+),[^{}]*\{[\d,]+\}[^\n]{0,200}eaddrinuse")
 _CONFIG_FILE = re.compile(
     r'error in config file "([^"]+)" \((\d+|none)\): (.{1,300}?)\)*$', re.MULTILINE
@@ -102,12 +104,12 @@ def _out_of_memory(ended: Ended) -> str:
 
 
 def _killed_for_memory() -> bool:
-    try:
-        with open(MEMORY_EVENTS, encoding="ascii") as file:
+    for path in OOM_KILLS:
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
             counts = dict(line.split() for line in file)
-    except (OSError, ValueError):
-        return False
-    return int(counts.get("oom_kill", 0)) > 0
+            if int(counts.get("oom_kill", 0)) > 0:
+                return True
+    return False
 
 
 def _app_config(ended: Ended) -> str:

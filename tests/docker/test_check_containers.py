@@ -189,3 +189,15 @@ def test_kubernetes_is_told_why_a_member_ended(cluster: Cluster, tmp_path: Path,
         )
         assert container.wait_exit() == 1
         assert said in message.read_text()
+
+
+def test_a_server_without_memory_is_explained(cluster: Cluster) -> None:
+    """What the kernel has killed for the container's limit is told from what somebody has."""
+    member = cluster.run(
+        "mongooseim-1",
+        env={"JOIN_CLUSTER": "false", "ERL_FLAGS": "-eval lists:seq(1,100000000)"},
+        options=["--memory=100m", "--memory-swap=100m"],
+    )
+    assert member.wait_exit() == 137
+    said = member.logs()
+    assert "the kernel killed it, since this container has reached its memory limit" in said
