@@ -191,13 +191,23 @@ def test_kubernetes_is_told_why_a_member_ended(cluster: Cluster, tmp_path: Path,
         assert said in message.read_text()
 
 
+EATS = (
+    'F = fun(F) -> case filelib:is_file("/tmp/eat") of true -> lists:seq(1, 100000000); '
+    "_ -> timer:sleep(100), F(F) end end, spawn(fun() -> F(F) end)."
+)
+
+
 def test_a_server_without_memory_is_explained(cluster: Cluster) -> None:
     """What the kernel has killed for the container's limit is told from what somebody has."""
     member = cluster.run(
         "mongooseim-1",
-        env={"JOIN_CLUSTER": "false", "ERL_FLAGS": "-eval lists:seq(1,100000000)"},
-        options=["--memory=100m", "--memory-swap=100m"],
+        env={"JOIN_CLUSTER": "false", "ERL_FLAGS": f"-eval '{EATS}'"},
+        options=["--memory=150m", "--memory-swap=150m"],
     )
+    member.wait_for(
+        lambda: member.exec("member-entrypoint", "health", "ready").returncode == 0, what="ready"
+    )
+    member.exec("touch", "/tmp/eat")  # noqa: S108 - in the container
     assert member.wait_exit() == 137
     said = member.logs()
     assert "the kernel killed it, since this container has reached its memory limit" in said
