@@ -112,6 +112,22 @@ def test_it_says_that_a_node_has_data_of_its_own(machine: Machine, two: list[Hos
     )
 
 
+def test_it_names_another_cluster_and_the_ways_out(machine: Machine, two: list[Host]) -> None:
+    """A member with data whose primary has lost its own, and has started anew."""
+    for running in start_both(machine, two):
+        stop(running)
+    shutil.rmtree(two[0].root / "var/lib/mongooseim")
+    two[0].start(machine, JOIN_CLUSTER="false")
+    two[0].becomes_ready(machine)
+    shown = check(machine, two[1])
+    assert shown["status"] == 2
+    assert shown["plan"] == "would end with status 2, before it serves"
+    said = texts(shown, "error")
+    assert f"this node's cluster is the one that {ONE} started at " in said
+    assert f"{ONE} runs in another one: " in said
+    assert f"to keep this node's cluster, stop {ONE}" in said
+
+
 @pytest.mark.parametrize("carrier", ["TLS", "no epmd", "TLS, no epmd", "IPv6", "IPv6, TLS"])
 def test_the_plan_is_made_over_each_carrier(
     machine: Machine, tmp_path: Path, sample: Path, carrier: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import tarfile
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from epmd_server import answering, epmd_that_knows
-from loopback import free_port
-from processes import MEMBER, Machine, Mode, Program, tool
+from loopback import free_port, new_address
+from processes import DEADLINE, MEMBER, Machine, Mode, Program, tool
 from snapshots import snapshot
 
 if TYPE_CHECKING:
@@ -433,3 +434,41 @@ def test_check_finds_a_mistake_and_changes_nothing(
     )
     assert status == shown["status"] == mistake.status
     assert len([each for each in found if each["level"] == "error"]) == bool(mistake.status)
+
+
+def test_the_operators_hosts_count_and_are_not_added(
+    machine: Machine, release: FakeRelease
+) -> None:
+    """As they will, when a start has added them."""
+    member("hosts", "127.0.0.9 chat-1\n")(release.root)
+    hosts = (release.root / "etc/hosts").read_text()
+    environment = release.environment(JOIN_CLUSTER="true")
+    _, output = machine.run(PLAIN, ["check"], environment=environment)
+    assert "chat-1 is 127.0.0.9 (the hosts file)" in output
+    assert f"{release.root}/member/hosts would be added to {release.root}/etc/hosts" in output
+    assert (release.root / "etc/hosts").read_text() == hosts
+
+
+@pytest.mark.parametrize("arguments", [["check", "--yaml"], ["check", "--json", "x"]])
+def test_wrong_arguments_of_check_are_told(machine: Machine, arguments: list[str]) -> None:
+    """They are no command to run."""
+    status, output = machine.run(PLAIN, arguments)
+    assert status == 78
+    assert "allowed: check, check --json" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_check_ends_by_a_signal_as_pid_1(
+    machine: Machine, release: FakeRelease, number: signal.Signals
+) -> None:
+    """Also while it waits for a name server; the kernel ignores signals that PID 1 ignores."""
+    address = new_address()
+    (release.root / "etc/resolv.conf").write_text(f"nameserver {address}\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((address, 53))
+        silent.settimeout(DEADLINE)
+        environment = release.environment(NODE_TYPE="name")
+        running = machine.start(Program(MEMBER, Mode.PID_1), ["check"], environment=environment)
+        silent.recvfrom(1)
+        running.send(number)
+        assert running.wait() == 128 + number
