@@ -162,12 +162,17 @@ def test_check_on_a_read_only_root(cluster: Cluster) -> None:
     assert found["status"] == 0
 
 
-def test_check_ends_when_it_is_stopped(cluster: Cluster) -> None:
-    """As PID 1 of an init container that waits for a silent DNS."""
+def test_check_asks_the_network_as_the_members_user(cluster: Cluster) -> None:
+    """Root has become that by then; a stop ends it though it waits for a silent DNS."""
     container = cluster.run(
-        "mongooseim-2", "check", options=["--dns=192.0.2.1"], env={"NODE_TYPE": "name"}
+        "mongooseim-1", "check", options=["--dns=192.0.2.1"], env={"WAIT_FOR": "database:5432"}
     )
-    assert container.stop(grace=60) < 30
+    container.wait_for(
+        lambda: "Uid:\t5222\t5222\t5222" in container.exec("cat", "/proc/1/status").stdout,
+        what="user 5222",
+    )
+    container.kill("TERM")
+    assert container.wait_exit() == 143
 
 
 @pytest.mark.parametrize("user", ["0", "12345"])

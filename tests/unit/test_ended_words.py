@@ -118,6 +118,23 @@ def test_what_was_logged_before_does_not_count(tmp_path: Path) -> None:
     assert dict(left.logs) == {str(old.resolve()): "level=error the new one\n"}
 
 
+def test_a_crash_dump_of_before_does_not_count(tmp_path: Path) -> None:
+    """The VM would have written another one."""
+    member = make_member(tmp_path, "chat-1", JOIN_CLUSTER="false")
+    dump = Path(member.release.server, "erl_crash.dump")
+    dump.parent.mkdir(parents=True)
+    dump.write_text("=erl_crash_dump:0.5\nx\nSlogan: x\n")
+    log = tmp_path / "run/mongooseim/log"
+    log.mkdir(parents=True)
+    state.note_logs(str(tmp_path), str(log))
+    began = state.vm_began(str(tmp_path))
+    assert began is not None
+    for age, slogan in ((1, ""), (-1, "x")):
+        os.utime(dump, (began - age, began - age))
+        left = traces.find(member.release, member.places, member.settings)
+        assert left.slogan == slogan
+
+
 def test_a_log_that_was_begun_anew_is_read_from_its_begin(tmp_path: Path) -> None:
     """As when it was rotated meanwhile."""
     log = tmp_path / "run/mongooseim/log"
