@@ -52,14 +52,21 @@ def main(arguments: Sequence[str]) -> int:
         log = settings.log_of(environment, descriptor=2)
         for line in str(error).splitlines():
             (log.error if error.status else log.info)(line)
-        if error.status and str(error) and (os.getpid() == 1 or not arguments):
-            from member_entrypoint.files import termination_log
-
-            termination_log.note(process_environment.own_root(), str(error))
+        if error.status and str(error):
+            tell_kubernetes(arguments, str(error))
         return error.status
     except Exception as error:  # noqa: BLE001 - said as everything else is
         settings.log_of(environment, descriptor=2).unexpected("the entrypoint", error)
+        tell_kubernetes(arguments, f"the entrypoint failed: {error!r}")
         return EntrypointError.status
+
+
+def tell_kubernetes(arguments: Sequence[str], text: str) -> None:
+    """Note why the container is about to end, if it ends with this process."""
+    if os.getpid() == 1 or not arguments:
+        from member_entrypoint.files import termination_log
+
+        termination_log.note(process_environment.own_root(), text)
 
 
 def leave_cluster(supervisor: Supervisor, environment: MutableMapping[str, str]) -> int:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from member_entrypoint.errors import EntrypointError
+from member_entrypoint.log import counted
 
 SCHEMA_VERSION = 1
 """Of the JSON; a new one where a key changes its meaning or goes. New keys may come at any time."""
@@ -98,7 +99,7 @@ class Findings:
     def verdict(self) -> str:
         """One sentence about all."""
         errors, warnings = self.count(Level.ERROR), self.count(Level.WARNING)
-        counts = f"{_number(errors, 'error')}, {_number(warnings, 'warning')}"
+        counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
         if errors:
             return f"{counts}: a start would fail, with exit status {self.status}"
         return f"{counts}: nothing is known that would make a start fail"
@@ -146,7 +147,3 @@ def _as_object(found: Finding) -> dict[str, Any]:
     if found.status:
         shown["status"] = found.status
     return shown
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

@@ -12,6 +12,7 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.diagnosis import volume
 from member_entrypoint.diagnosis.findings import NOT_DEFINED, Findings
 from member_entrypoint.errors import ClusteringError
+from member_entrypoint.log import counted
 
 MOST_ROUNDS = 20  # of asking: each asks somebody who was not asked before
 SAYS_NOTHING = frozenset({State.ABSENT, State.UNKNOWN})
@@ -77,8 +78,7 @@ def _advice(peer: Peer) -> str:
 
 
 def _members(peer: Peer) -> str:
-    count = len(peer.members)
-    text = f"{count} member{'' if count == 1 else 's'} in its cluster"
+    text = f"{counted(len(peer.members), 'member')} in its cluster"
     away = peer.members - peer.running
     return f"{text}, of which {', '.join(sorted(away))} does not run" if away else text
 
@@ -120,9 +120,8 @@ def _runs(member: Member, known: Known, decision: Decision) -> str:
 
 def _joins(known: Known, node: str) -> str:
     peer = (known.peers or {})[node]
-    count = len(peer.members)
     loses = ", and lose the data on its volume" if has_data(known) else ""
-    return f"would join {node}, which has {count} member{'' if count == 1 else 's'}{loses}"
+    return f"would join {node}, which has {counted(len(peer.members), 'member')}{loses}"
 
 
 def _waits(found: Findings, member: Member, known: Known, decision: Decision) -> str:
