@@ -1,9 +1,9 @@
 """The server's configuration as a start would render it, which happens in memory here."""
 
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from member_entrypoint.diagnosis import listeners, toml
+from member_entrypoint.diagnosis import backends, listeners, toml
 from member_entrypoint.diagnosis.findings import Findings
 from member_entrypoint.diagnosis.release import Given
 from member_entrypoint.diagnosis.toml import Toml
@@ -111,7 +111,7 @@ def _toml(found: Findings, path: str, content: bytes) -> Toml | None:
 
 def _judge(found: Findings, tables: Toml, settings: Settings) -> None:
     """See whether a server with this configuration could start, and be ready."""
-    wrong = [*listeners.wrong_in_toml(tables), *_backends(tables)]
+    wrong = [*listeners.wrong_in_toml(tables), *filter(None, [backends.in_words(tables)])]
     for text in wrong:
         found.error("toml", text)
     ports = sorted({port for each in listeners.of_toml(tables) for port in each.ports})
@@ -127,32 +127,3 @@ def _judge(found: Findings, tables: Toml, settings: Settings) -> None:
             if ports
             else "add a [[listen.c2s]] with that port",
         )
-
-
-def _backends(tables: Toml) -> list[str]:
-    """Return what needs Mnesia where only CETS is configured, which MongooseIM 6 refuses."""
-    databases = tables.tables.get("internal_databases")
-    if not isinstance(databases, dict) or "mnesia" in databases or "cets" not in databases:
-        return []
-    needing = [*_with_mnesia(tables.tables, "")]
-    anonymous = _table(_table(tables.tables, "auth"), "anonymous")
-    if anonymous is not None and "backend" not in anonymous:
-        needing.append("auth.anonymous")
-    return [
-        f"[{name}] of {tables.path} needs Mnesia, and [internal_databases] has CETS only "
-        '(backend_requires_internal_database); give it backend = "cets"'
-        for name in sorted(set(needing))
-    ]
-
-
-def _table(tables: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
-    found = tables.get(name) if tables is not None else None
-    return found if isinstance(found, dict) else None
-
-
-def _with_mnesia(table: dict[str, Any], name: str) -> list[str]:
-    found = [name] if table.get("backend") == "mnesia" else []
-    for key, value in table.items():
-        if isinstance(value, dict):
-            found += _with_mnesia(value, f"{name}.{key}".lstrip("."))
-    return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.diagnosis import elf, listeners, toml, traces
+from member_entrypoint.diagnosis import backends, elf, listeners, toml, traces
 from member_entrypoint.diagnosis.traces import Traces
 from member_entrypoint.erlang import reach
 from member_entrypoint.errors import ConfigurationError, ExplainedError
@@ -15,6 +15,7 @@ from member_entrypoint.release import sources
 
 NOT_RUN = {126, 127}  # statuses of a shell, and of what loads libraries
 KILLED, FIRST_SIGNAL = 137, 128
+DATABASE = "requires_internal_database"
 LONGEST_QUOTE = 400  # characters of a line that the server has logged
 OOM_KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Where cgroups of version 2 and 1 count the processes that were killed for the memory limit."""
@@ -128,7 +129,7 @@ def _wrong_toml(ended: Ended) -> str:
     Not where the server speaks of other things: it may read what is no TOML to us.
     """
     text = ended.traces.text
-    if text.strip() and "toml" not in text.lower():
+    if text.strip() and "toml" not in text.lower() and DATABASE not in text:
         return ""
     try:
         tables = _toml(ended.member)
@@ -137,7 +138,10 @@ def _wrong_toml(ended: Ended) -> str:
         return f"{path}, {error}; correct it there"
     except OSError as error:
         return f"{_configuration(ended.member)} cannot be read ({error.strerror})"
-    return next(listeners.wrong_in_toml(tables), "") if tables else ""
+    if tables is None:
+        return ""
+    wrong = next(listeners.wrong_in_toml(tables), "")
+    return wrong or (backends.in_words(tables) if DATABASE in text else "")
 
 
 def _taken_port(ended: Ended) -> str:
@@ -197,7 +201,7 @@ class Known(NamedTuple):
 
 KNOWN = (
     Known(
-        re.compile(r"backend_requires_internal_database|requires?_internal_database"),
+        re.compile(r"backend_requires_internal_database"),
         "a part of its configuration needs an internal database that is not configured: without "
         '[internal_databases.mnesia], each backend = "mnesia" (also where that is the default, as '
         'of [auth.anonymous]) must become backend = "cets", or another one',

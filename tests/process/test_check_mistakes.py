@@ -324,7 +324,7 @@ MISTAKES = (
     Mistake(
         "Mnesia where there is only CETS",
         "toml",
-        "[auth.anonymous] of",
+        "for auth.anonymous.backend, general.component_backend, general.s2s_backend, general.sm_",
         1,
         make=member("mongooseim.toml", f"{C2S}[internal_databases.cets]\n[auth.anonymous]\n"),
     ),

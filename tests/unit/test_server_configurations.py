@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from member_entrypoint.diagnosis import backends as checked
+from member_entrypoint.diagnosis import listeners
+from member_entrypoint.diagnosis.toml import Toml
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -197,6 +201,41 @@ def test_what_breaks_a_rule_is_noticed(text: str, problem: str) -> None:
     assert [each for each in problems(tomllib.loads(text)) if problem in each], problems(
         tomllib.loads(text)
     )
+
+
+def test_check_knows_what_is_mnesia_by_default() -> None:
+    """The same options as the page has."""
+    known = {*checked.ALWAYS, *checked.IF_CONFIGURED, checked.NOTHING_ELSE}
+    assert known == {option for option, default in BACKENDS.items() if default == "mnesia"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (f"{DOMAIN}{CETS}{FILE}", []),
+        (f"{DOMAIN}[auth.internal]", []),
+        (f"{DOMAIN}{FILE}[internal_databases.mnesia]", []),
+        (f"{DOMAIN}{CETS}{FILE}[auth.internal]", ["auth.internal"]),
+        (f"{DOMAIN}{CETS}{FILE}[modules.mod_x]\nbackend = 'mnesia'", ["modules.mod_x.backend"]),
+        (
+            f"{DOMAIN}{CETS}{FILE}[modules.mod_muc]\nbackend = 'rdbms'",
+            ["modules.mod_muc.online_backend"],
+        ),
+        (FILE, sorted(checked.ALWAYS)),
+    ],
+    ids=["CETS", "Mnesia", "both", "internal", "another module", "half a module", "nothing given"],
+)
+def test_check_finds_what_needs_mnesia(text: str, options: list[str]) -> None:
+    """Where there is CETS only."""
+    assert checked.needing_mnesia(Toml(tomllib.loads(text), "x")) == options
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_check_finds_nothing_in_these_configurations(path: Path) -> None:
+    """They are right."""
+    given = Toml(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    assert checked.needing_mnesia(given) == []
+    assert list(listeners.wrong_in_toml(given)) == []
 
 
 def test_the_rules_say_nothing_of_a_configuration_that_is_right() -> None:
