@@ -163,8 +163,9 @@ def _listeners(member: Member) -> Iterator[listeners.Listener]:
     given = reach.flags_of(member.release, member.settings)
     how = reach.reach(given, member.settings, reach.app_config_of(member.release))
     yield from listeners.of_node(how, given)
-    tables = _toml(member)
-    yield from listeners.of_toml(tables) if tables else ()
+    with contextlib.suppress(toml.WrongTomlError, OSError):
+        tables = _toml(member)
+        yield from listeners.of_toml(tables) if tables else ()
 
 
 def _toml(member: Member) -> toml.Toml | None:

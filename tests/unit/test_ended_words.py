@@ -77,6 +77,35 @@ def test_what_is_known_of_a_line_is_said(tmp_path: Path, log: str, slogan: str, 
     assert text.startswith("MongooseIM ended while it started (exit status 1): ")
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (CETS, "Mnesia, also by default, for auth.anonymous.backend, general.component_backend"),
+        ("level=error reason={eaddrinuse,5222}", "port 5222 was taken"),
+    ],
+    ids=["the server says so", "it says something else"],
+)
+def test_what_needs_mnesia_is_named_where_the_server_says_so(
+    tmp_path: Path, log: str, said: str
+) -> None:
+    """From its configuration."""
+    etc = tmp_path / "usr/lib/mongooseim/.server/etc"
+    etc.mkdir(parents=True)
+    (etc / "mongooseim.toml").write_text("[internal_databases.cets]\n[auth.anonymous]\n")
+    assert said in explained(tmp_path, log)
+
+
+def test_toml_is_not_blamed_where_the_server_speaks_of_something_else(tmp_path: Path) -> None:
+    """It may read what is no TOML to us."""
+    for root in (tmp_path / "a", tmp_path / "b"):
+        etc = root / "usr/lib/mongooseim/.server/etc"
+        etc.mkdir(parents=True)
+        (etc / "mongooseim.toml").write_text("a =\n")
+    assert "port 5222 was taken" in explained(tmp_path / "a", LISTENER)
+    said = explained(tmp_path / "b", "level=error Could not read the TOML configuration file")
+    assert "mongooseim.toml, line 1, column 4: Invalid value; correct it there" in said
+
+
 def test_a_line_that_is_quoted_has_no_secret(tmp_path: Path) -> None:
     """It goes to our log, and to `kubectl describe pod`."""
     text = explained(tmp_path, CETS)
