@@ -41,7 +41,7 @@ def begin(root: str, port: int) -> None:
     `port` is the TCP port whose listener makes the member ready. Raises OSError.
     """
     os.makedirs(os.path.join(root, os.path.dirname(STATE_FILE)), exist_ok=True)
-    for stale in (STATE_FILE, *REASONS, OTHER_CLUSTER_FILE, WAIT_FILE):
+    for stale in (STATE_FILE, *REASONS, OTHER_CLUSTER_FILE, WAIT_FILE, LOGS_FILE):
         forget(root, stale)
     for helper in HELPERS:
         forget(root, FAILING_FILE + helper)

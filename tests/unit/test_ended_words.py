@@ -188,3 +188,13 @@ def test_an_end_by_a_signal_is_explained(tmp_path: Path, code: int, said: str) -
     """By its number."""
     text = explained(tmp_path, code=code)
     assert f"(signal {code - 128}): {said}" in text
+
+
+def test_a_new_life_forgets_when_the_vm_of_the_last_one_was_started(tmp_path: Path) -> None:
+    """Else what that one left behind would count, where the logs cannot be looked at."""
+    log = tmp_path / "run/mongooseim/log"
+    log.mkdir(parents=True)
+    state.note_logs(str(tmp_path), str(log))
+    assert state.vm_began(str(tmp_path)) is not None
+    state.begin(str(tmp_path), 5222)
+    assert state.vm_began(str(tmp_path)) is None
