@@ -114,6 +114,7 @@ def test_the_commands_of_the_readme(reader: Reader) -> None:
     for command in (
         *commands("../README.md", name),
         *commands("health.md", name),
+        *commands("status.md", name),
         labelled,
     ):
         asks = command.startswith("docker exec mongooseim-") or " check" in command

@@ -1,6 +1,7 @@
 """The commands of documents, for the tests that run them as they stand there.
 
-A block of commands is indented by four blanks, or stands between two lines of backquotes. The
+A block of commands is indented by four blanks, or stands between two lines of backquotes; with the
+word `text` behind these it is an output. The
 comment before it names the test that runs it, or says why none does:
 
     <!-- run by test_name -->
@@ -60,6 +61,7 @@ def blocks(document: str) -> list[Block]:
         if line.startswith(FENCE):
             fenced = not fenced
             end()
+            comment = OUTPUT if line == f"{FENCE}text" else comment
         elif fenced:
             current.append(line)
         elif line.startswith("    "):
