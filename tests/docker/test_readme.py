@@ -93,12 +93,12 @@ def _write_shim(path: Path, source: Path) -> None:
     ]
     given = {
         "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": "url.file:///source.insteadOf",
+        "GIT_CONFIG_KEY_0": "url.file:///github.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://github.com/esl/MongooseIM",
         "GIT_CONFIG_KEY_1": "safe.directory",
         "GIT_CONFIG_VALUE_1": "*",
     }
-    options = [f"--volume={source}:/source:ro", *(f"--env={k}={v}" for k, v in given.items())]
+    options = [f"--volume={source}:/github:ro", *(f"--env={k}={v}" for k, v in given.items())]
     real = shutil.which("docker")
     assert real
     path.parent.mkdir()
