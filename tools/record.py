@@ -3,8 +3,9 @@
     python3 tools/record.py FILE COMMAND...
 
 Each command is typed, run in a terminal of `COLUMNS` by `ROWS`, and shown as it ran; pauses longer
-than `LONGEST_PAUSE` are cut. The picture moves by CSS alone, so it does in a page that shows it as
-an image; where there are no animations, or nobody wants them, it is the last frame.
+than `LONGEST_PAUSE` are cut, and the folder of this repository is called `HOME`. The picture moves
+by CSS alone, so it does in a page that shows it as an image; where there are no animations, or
+nobody wants them, it is the last frame.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COLUMNS, ROWS = 100, 30
+HOME = "~/mongooseim"
 LONGEST_PAUSE = 1.5
 """Seconds; so is each of these."""
 SHORTEST_FRAME = 0.2
@@ -80,7 +82,7 @@ def record(commands: Sequence[str]) -> list[Frame]:
         stream.feed("\r\n")
         for text, seconds in _output(command):
             keep(min(seconds, LONGEST_PAUSE))
-            stream.feed(text)
+            stream.feed(text.replace(str(ROOT), HOME))
     keep(LAST_FRAME)
     return frames
 
@@ -90,7 +92,8 @@ def _output(command: str) -> Iterator[tuple[str, float]]:
     primary, secondary = pty.openpty()
     ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment = {**inherited, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
     with subprocess.Popen(
         ["bash", "-c", command],
         cwd=ROOT,
