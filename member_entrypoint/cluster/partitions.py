@@ -174,11 +174,10 @@ class Watcher:
 
         A member that was down stays down when its host stops answering, too.
         """
-        on_disk, in_ram, running = (
+        known, running = (
             mnesia.names(connection.call(*call, WATCH_TIMEOUT))
-            for call in (mnesia.ON_DISK, mnesia.IN_RAM, mnesia.RUNNING)
+            for call in (mnesia.MEMBERS, mnesia.RUNNING)
         )
-        known = on_disk | in_ram
         away = sorted(known - running)
         if self._addresses.lost():
             states = dict.fromkeys(away, Missing.SILENT)

@@ -141,8 +141,7 @@ def ask_node(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Peer:
     """
     calls: list[tuple[str, str, list[Any]]] = [
         ("init", "get_status", []),
-        mnesia.ON_DISK,
-        mnesia.IN_RAM,
+        mnesia.MEMBERS,
         mnesia.RUNNING,
         mnesia.IDENTITY,
         ("mnesia_recover", "get_mnesia_downs", []),
@@ -177,19 +176,18 @@ def _called(member: Member, node: str, name: str) -> Peer:
 
 def _peer(node: str, answers: list[Any]) -> Peer:
     """Return what a node says, from its answers to all questions but the first."""
-    on_disk, in_ram, running, downs = (mnesia.names(answers[index]) for index in (0, 1, 2, 4))
-    members = on_disk | in_ram
-    record = parse_marker(_content(answers[5]))
-    if node not in running:
+    members, running, downs = (mnesia.names(answers[index]) for index in (0, 1, 3))
+    record = parse_marker(_content(answers[4]))
+    if node not in running or node not in members:
         return Peer(State.STARTING, members=members, record=record, why=f"{node} {NO_MNESIA}")
-    identity = show(answers[3]) if isinstance(answers[3], tuple) else ""
+    identity = show(answers[2]) if isinstance(answers[2], tuple) else ""
     said = Peer(
         State.UP,
         "" if identity.startswith("{badrpc") else identity,
         members,
         running,
         downs,
-        serves=_content(answers[6]).strip() in {b"", STARTED},
+        serves=_content(answers[5]).strip() in {b"", STARTED},
         record=record,
     )
     if said.awaits:
@@ -209,7 +207,7 @@ def members_of(member: Member, node: str, timeout: float = SCAN_TIMEOUT) -> Node
 
     `timeout` in seconds holds for the connection, and again for each answer.
     """
-    answers = member.erlang.ask(node, [mnesia.ON_DISK, mnesia.IN_RAM], timeout)
-    if not all(isinstance(answer, list) for answer in answers):
+    (members,) = member.erlang.ask(node, [mnesia.MEMBERS], timeout)
+    if not isinstance(members, list):
         raise RpcError(f"{node} {NO_MNESIA}")
-    return mnesia.names(answers[0]) | mnesia.names(answers[1])
+    return mnesia.names(members)

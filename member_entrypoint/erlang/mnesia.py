@@ -19,9 +19,8 @@ def _kept(*key: str) -> tuple[str, str, list[Any]]:
     return "ets", "lookup_element", [Atom("mnesia_gvar"), tuple(map(Atom, key)), 2]
 
 
-ON_DISK = _kept("schema", "disc_copies")
-"""The members with a schema on their disk; with those `IN_RAM` they are all members."""
-IN_RAM = _kept("schema", "ram_copies")
+MEMBERS = _kept("schema", "all_nodes")
+"""All members, under one key: a Mnesia that starts or changes its schema sets key by key."""
 RUNNING = _kept("current", "db_nodes")
 """The members that run together with the node that is asked, itself among them."""
 IDENTITY = _kept("schema", "cookie")

@@ -10,7 +10,7 @@ from dns import rcode
 from dns_server import serving
 from epmd_server import EPMD_PORT
 from loopback import new_address
-from misbehaving_node import Manners, Node, running
+from misbehaving_node import BADRPC, Manners, Node, running
 from releases import HOST, NODE, PRIMARY, FakeRelease
 
 from member_entrypoint.cluster import joining, looking, peers
@@ -95,8 +95,8 @@ class Mnesia:
         """Return what Mnesia keeps in memory under a key."""
         if key == "cookie":
             return IDENTITY
-        listed = {"disc_copies": "db_nodes", "db_nodes": "running_db_nodes"}.get(key, "")
-        return [Atom(node) for node in self.nodes.get(listed, [])]
+        listed = {"all_nodes": "db_nodes", "db_nodes": "running_db_nodes"}[key]
+        return [Atom(node) for node in self.nodes[listed]] if listed in self.nodes else BADRPC
 
     def removed(self) -> list[tuple[Any, ...]]:
         """Return what was removed from the schema."""

@@ -189,7 +189,7 @@ def test_http_goes_on_when_the_vm_is_started_anew(machine: Machine, host: Host, 
             JOIN_CLUSTER="true",
             HEALTH_HTTP_PORT=str(web.port),
             FAKE_ERL=(
-                "[{started,started},['mongooseim@chat-1'],[],['mongooseim@chat-1'],"
+                "[{started,started},['mongooseim@chat-1'],['mongooseim@chat-1'],"
                 "{{1,2,3},'mongooseim@chat-1'},[],{error,enoent},{error,enoent}]"
             ),
             FAKE_CTL="exit 1",

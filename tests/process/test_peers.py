@@ -56,6 +56,14 @@ def test_a_node_is_what_its_mnesia_says(
         assert found.running == set(running)
 
 
+def test_a_mnesia_that_has_not_read_its_schema_yet_starts(member: Member) -> None:
+    """It runs, and does not know its members: nobody was removed from its cluster."""
+    mnesia = in_a_cluster()
+    del mnesia.nodes["db_nodes"]
+    with peer(answer=mnesia):
+        assert asked.look(member).state is State.STARTING
+
+
 def test_silent_addresses_leave_the_last_one_its_time(member: Member, release: FakeRelease) -> None:
     """All addresses of a host share one deadline: each has its part of what is left."""
     mnesia, silent = in_a_cluster(), [new_address() for _ in range(3)]
