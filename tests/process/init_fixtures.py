@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sysconfig
-import venv
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import BUILDER, MEMBER, ROOT, Machine, Mode, Program
+from processes import BUILDER, MEMBER, Machine, Mode, Program, lean_python
 from releases import FakeRelease
 
 from member_entrypoint.places import Places
@@ -19,15 +17,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Provide an interpreter that finds our packages and theirs without an import hook.
-
-    An editable installation has one, which costs time and memory that images do not pay.
-    """
-    folder = tmp_path_factory.mktemp("python")
-    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
-    site = next(folder.glob("lib/python3*/site-packages"))
-    (site / "ours.pth").write_text(f"{ROOT}\n{sysconfig.get_path('purelib')}\n")
-    return folder / "bin" / "python3"
+    """Provide an interpreter that finds our packages and theirs without an import hook."""
+    return lean_python(tmp_path_factory.mktemp("python"))
 
 
 @pytest.fixture

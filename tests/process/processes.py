@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sysconfig
 import time
+import venv
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -106,7 +108,8 @@ class Running:
     def __init__(self, launcher: subprocess.Popen[bytes], mode: Mode, output: Path) -> None:
         """Take what was launched; in a namespace, our program is the child of `unshare`."""
         self.launcher = launcher
-        self._output = output
+        self.file = output
+        """What it prints is here."""
         self.pid = launcher.pid
         if mode is Mode.PID_1:
             children = eventually(
@@ -119,7 +122,7 @@ class Running:
 
     def output(self) -> str:
         """Return all that has been printed, standard error included."""
-        return self._output.read_text(encoding="utf-8", errors="replace")
+        return self.file.read_text(encoding="utf-8", errors="replace")
 
     def wait_for_output(self, text: str, *, timeout: float = DEADLINE) -> str:
         """Wait until `text` has been printed; return all that was."""
@@ -176,6 +179,14 @@ class Running:
 
     def kill(self) -> None:
         """End it, and all that descends from it, at once."""
+        if self.launcher.poll() is None:  # else its pids may be those of others by now
+            self._kill_family()
+        for stream in (self.launcher.stdin, self.launcher.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+    def _kill_family(self) -> None:
         family = []
         with contextlib.suppress(psutil.NoSuchProcess):
             family = psutil.Process(self.launcher.pid).children(recursive=True)
@@ -185,10 +196,6 @@ class Running:
                 if pid != self.launcher.pid or self.launcher.poll() is None:
                     os.kill(pid, signal.SIGKILL)
         self.launcher.wait()
-        for stream in (self.launcher.stdin, self.launcher.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
 
 
 class Machine:
@@ -209,12 +216,14 @@ class Machine:
         stdin: int | None = subprocess.DEVNULL,
         stdout: int | None = None,
         before: Sequence[str] = (),
+        outside: Sequence[str] = (),
         pass_fds: Iterable[int] = (),
         block: bool = True,
         directory: Path | None = None,
     ) -> Running:
         """Start a program as its image does; `before` are words to go before it.
 
+        `outside` are words to go before that, where the namespace of a PID 1 does not exist yet.
         Without `block`, it begins without its signals blocked, which no image does. Standard error
         goes where standard output goes.
         """
@@ -226,6 +235,7 @@ class Machine:
         words += [str(self.python), "-I", str(program.script), *command]
         if program.mode is Mode.PID_1:
             words = [*unshare(), *words]
+        words = [*outside, *words]
         with output.open("wb") as file:
             launcher = subprocess.Popen(
                 words,
@@ -249,6 +259,17 @@ class Machine:
         """End all that was started."""
         for running in self._started:
             running.kill()
+
+
+def lean_python(folder: Path) -> Path:
+    """Make an interpreter in `folder` that finds our packages and theirs without an import hook.
+
+    An editable installation has one, which costs time and memory that images do not pay.
+    """
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    site = next(folder.glob("lib/python3*/site-packages"))
+    (site / "ours.pth").write_text(f"{ROOT}\n{sysconfig.get_path('purelib')}\n")
+    return folder / "bin" / "python3"
 
 
 def unshare() -> list[str]:
