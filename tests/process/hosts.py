@@ -52,6 +52,9 @@ class Carrier:
     """Nodes have short names, long ones, or those of addresses."""
     variables: dict[str, str] = field(default_factory=dict)
     """More of the environment; ADDRESS is the host's own address."""
+    one_root: bool = False
+    """Each host has its root folder at the same path, as containers have. Only then do members find
+    each other's markers and status files, which a VM is asked to read."""
 
     def address(self, number: int) -> str:
         """Return the address of a host."""
@@ -111,7 +114,11 @@ class Host:
         self.number = number
         self.node = carrier.node(number)
         self.root = folder / f"host-{number}"
+        self.seen_root = folder / "root" if carrier.one_root else self.root
+        """The same folder as processes on the host see it."""
         self.holder: subprocess.Popen[str] | None = None
+        self.switch = 0
+        """The pid of the process that holds the switch's network."""
         installed = self.root / "usr/lib/mongooseim-image"
         installed.parent.mkdir(parents=True)
         shutil.copytree(release, installed, copy_function=_link)
@@ -125,7 +132,7 @@ class Host:
             "ADDRESS", f"{{{numbers}}}"
         )
         self._write(installed / "etc/vm.dist.args", f"{flags}\n{TICKS}")
-        server_root.lay_out(str(installed), Places(str(self.root)))
+        server_root.lay_out(str(installed), Places(str(self.seen_root)))
         (self.root / "usr/lib/mongooseim").symlink_to("mongooseim-image")
         lines = [
             f"{carrier.address(each)} chat-{each}.{DOMAIN} chat-{each}"
@@ -141,7 +148,12 @@ class Host:
 
     def start(self, machine: Machine, **variables: str) -> Running:
         """Start the member."""
-        return machine.start(PLAIN, environment=self.environment(**variables), before=self.inside())
+        return self.start_as(PLAIN, machine, variables)
+
+    def start_as(self, program: Program, machine: Machine, variables: dict[str, str]) -> Running:
+        """Start the member as one of the ways to run a program."""
+        environment = self.environment(**variables)
+        return machine.start(program, environment=environment, outside=self.inside())
 
     def inside(self) -> list[str]:
         """Return the words that have the next process run on this host."""
@@ -160,7 +172,7 @@ class Host:
             },
         }[self.carrier.named]
         return {
-            "ENTRYPOINT_ROOT": str(self.root),
+            "ENTRYPOINT_ROOT": str(self.seen_root),
             "HOSTNAME": f"chat-{self.number}.{DOMAIN}",
             "CLUSTER_COOKIE": "sample",
             "LOG_FORMAT": "logfmt",
@@ -259,21 +271,24 @@ def hosts(folder: Path, release: Path, carrier: Carrier, count: int = 2) -> Iter
         _write_options(folder, carrier, count)
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(_namespace("ip link add switch type bridge"))
-        _in(switch, "ip link set switch up")
+        in_network(switch.pid, "ip link set switch up")
         made = []
         for number in range(1, count + 1):
             host = Host(folder, release, carrier, number, count)
+            host.seen_root.mkdir(exist_ok=True)
             etc = host.root / "etc"
+            host.switch = switch.pid
             host.holder = stack.enter_context(
                 _namespace(
+                    f"mount --bind {host.root} {host.seen_root}",
                     f"mount --bind {etc}/hosts /etc/hosts",
                     f"mount --bind {etc}/resolv.conf /etc/resolv.conf",
                     f"hostname chat-{number}",
                     "ip link set lo up",
                 )
             )
-            _in(
-                switch,
+            in_network(
+                switch.pid,
                 f"ip link add port-{number} type veth peer name eth0 netns {host.holder.pid}",
                 f"ip link set port-{number} master switch up",
             )
@@ -318,6 +333,7 @@ def _namespace(*commands: str) -> Iterator[subprocess.Popen[str]]:
             holder.kill()
 
 
-def _in(holder: subprocess.Popen[str], *commands: str) -> None:
-    command = [tool("nsenter"), "-t", str(holder.pid), "--net", "sh", "-ec", " && ".join(commands)]
+def in_network(pid: int, *commands: str) -> None:
+    """Run commands of the shell in the network of a process."""
+    command = [tool("nsenter"), "-t", str(pid), "--net", "sh", "-ec", " && ".join(commands)]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=SLOW)
