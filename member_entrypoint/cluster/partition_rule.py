@@ -1,7 +1,8 @@
 """Which side of a partition loses, and when it restarts: rules without side effects."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from member_entrypoint.cluster.knowledge import Peer, State
 
@@ -18,11 +19,14 @@ class Missing(Enum):
     REFUSES = "it refuses the connection: its cookie is another one, most likely"
     SILENT = "its host does not answer: it is down, or the network in between is cut"
     APART = "it runs, but apart from this node: both have changed data without the other"
+    UNMERGED = "it runs together with this node again, but what both changed apart is not merged"
 
 
-PARTED = frozenset({Missing.SILENT, Missing.APART})
+PARTED = frozenset({Missing.SILENT, Missing.APART, Missing.UNMERGED})
 """Those that may go on without this node, and that a partition is decided with."""
-SETTLED = frozenset({Missing.DOWN, Missing.ELSEWHERE, Missing.REFUSES})
+DIVIDED = frozenset({Missing.APART, Missing.UNMERGED})
+"""Those of them that answer: a restart of the losing side makes the cluster whole."""
+SETTLED = frozenset({Missing.DOWN, Missing.ELSEWHERE, Missing.REFUSES, Missing.UNMERGED})
 """Those that need not be looked at often; each try with a wrong cookie is a line in their log."""
 WHY = {
     State.UNKNOWN: Missing.SILENT,
@@ -48,6 +52,11 @@ def why_missing(own: str, identity: str, peer: Peer) -> Missing:
     return Missing.APART if own in peer.downs else Missing.DOWN
 
 
+def parted(missing: Mapping[str, Missing]) -> set[str]:
+    """Return those that may go on without this node."""
+    return {name for name, why in missing.items() if why in PARTED}
+
+
 def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
     """Tell whether `node` is on the losing side of a partition; a pure function.
 
@@ -55,11 +64,64 @@ def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) ->
     Of these, only those that are `PARTED` count for the other side. The larger side wins; of two
     sides of equal size, the side with the member whose name sorts first.
     """
-    away = {name for name, why in missing.items() if why in PARTED}
+    away = parted(missing)
     together = running | {node}
     if len(away) != len(together):
         return len(away) > len(together)
     return bool(away) and min(away) < min(together)
+
+
+class Tie(NamedTuple):
+    """What ties a member to this node: a life of its VM, and a connection between the two VMs."""
+
+    life: int
+    link: Hashable
+
+
+class Reunion:
+    """Which members run together with this node again, without a start anew after they ran apart.
+
+    Mnesia brings both sides of a partition together when a third member starts and connects to
+    both. It merges nothing then: each side keeps the data that it has, until it starts anew. Seen
+    with OTP 25. Two VMs that are connected anew, and have not started anew, have been apart: to
+    their Mnesias each was down.
+    """
+
+    def __init__(self) -> None:
+        """Begin with a cluster that is whole."""
+        self._first: dict[str, Tie] = {}
+        """The tie by which each member ran together with this node first, in its present life."""
+        self._started: set[str] = set()
+        self.unmerged: frozenset[str] = frozenset()
+
+    def update(self, running: frozenset[str], ties: Mapping[str, Tie], *, whole: bool) -> None:
+        """Take in who runs together with this node, and the ties of those that could be asked.
+
+        `whole`: no member is missing.
+        """
+        unmerged = set(self.unmerged & running)
+        for node, tie in ties.items():
+            first = self._first.get(node)
+            if first is None or first.life != tie.life:
+                self._first[node] = tie
+                self._started.add(node)
+                unmerged.discard(node)
+            elif first.link != tie.link:
+                unmerged.add(node)
+        self.unmerged = frozenset(unmerged)
+        if whole and not unmerged:
+            self._started.clear()
+
+    def forget(self, members: Iterable[str]) -> None:
+        """Forget all but these members: who was removed takes other data when it joins again."""
+        self._first = {node: self._first[node] for node in members if node in self._first}
+
+    def together(self, running: frozenset[str]) -> frozenset[str]:
+        """Return those of `running` that are on this node's side.
+
+        Who has started since the sides parted is on neither: each of them would count it.
+        """
+        return running - self.unmerged - self._started if self.unmerged else running
 
 
 def no_longer_missing(own: str, node: str, running: frozenset[str]) -> str:
@@ -87,7 +149,7 @@ class Hesitation:
         `missing` is why each of the missing members is missing, `now` an instant in seconds. A
         restart helps only where the other side answers: a member runs apart from this one.
         """
-        if not losing or Missing.APART not in missing:
+        if not losing or DIVIDED.isdisjoint(missing):
             self._apart_since = None
             return False
         if self._apart_since is None:

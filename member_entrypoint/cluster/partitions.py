@@ -14,12 +14,15 @@ from member_entrypoint.cluster import facts, notices, peers
 from member_entrypoint.cluster.doubt import Doubt
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.partition_rule import (
-    PARTED,
+    DIVIDED,
     SETTLED,
     Hesitation,
     Missing,
+    Reunion,
+    Tie,
     loses,
     no_longer_missing,
+    parted,
     why_missing,
 )
 from member_entrypoint.erlang import distribution, mnesia
@@ -101,6 +104,7 @@ class Watcher:
         """Begin with no member missing."""
         self._member = member
         self._hesitation = Hesitation(restarts)
+        self._reunion = Reunion()
         self._addresses = OwnAddresses(member.host, member.places.hosts)
         self._missing: dict[str, Missing] = {}
         self._since: dict[str, float] = {}
@@ -162,7 +166,8 @@ class Watcher:
             running, missing = self._members(connection)
         if member.node not in running:
             return
-        loses_now = loses(member.node, running, missing)
+        self._find_unmerged(connection, running, missing)
+        loses_now = loses(member.node, self._reunion.together(running), missing)
         self._note_partition(missing, loses_now=loses_now)
         self._note_members(running, missing)
         self._log_changes(running, missing, loses_now=loses_now)
@@ -198,6 +203,16 @@ class Watcher:
                 states[node] = Missing.SILENT
         return running, states
 
+    def _find_unmerged(
+        self, connection: Connection, running: frozenset[str], missing: dict[str, Missing]
+    ) -> None:
+        """Add to `missing` the members that run together with this node and are not merged."""
+        others = sorted(running - {self._member.node})
+        ties = _ties(connection, others) if others else {}
+        self._reunion.forget([*others, *missing])
+        self._reunion.update(running, ties, whole=not missing)
+        missing.update(dict.fromkeys(sorted(self._reunion.unmerged), Missing.UNMERGED))
+
     def _log_changes(
         self, running: frozenset[str], missing: Mapping[str, Missing], *, loses_now: bool
     ) -> None:
@@ -218,8 +233,9 @@ class Watcher:
             elif why is Missing.SILENT:
                 log.warning(f"{member.node} has lost {node}", reason=why.value, verdict=verdict)
             else:
+                split = "run apart" if why is Missing.APART else "run together with different data"
                 log.error(
-                    f"the cluster is split: {member.node} and {node} run apart",
+                    f"the cluster is split: {member.node} and {node} {split}",
                     verdict=verdict,
                     what_to_do=self._what_to_do(node, loses_now=loses_now),
                 )
@@ -244,12 +260,14 @@ class Watcher:
         if not loses_now:
             state.forget(root, state.PARTITION_FILE)
             return
-        away = ", ".join(name for name, why in missing.items() if why in PARTED)
+        away = ", ".join(sorted(parted(missing)))
         state.note(root, state.PARTITION_FILE, f"on the losing side of a partition, without {away}")
 
     def _note_members(self, running: frozenset[str], missing: Mapping[str, Missing]) -> None:
         """Note for the metrics how many members there are, by how this one sees them."""
-        seen = ["running" for _ in running] + [why.name.lower() for why in missing.values()]
+        seen = ["running" for _ in running - missing.keys()]
+        reasons = (Missing.APART if why in DIVIDED else why for why in missing.values())
+        seen += [why.name.lower() for why in reasons]
         numbers = {each: seen.count(each) for each in sorted(set(seen))}
         counts.write_members(self._member.settings.root, numbers)
 
@@ -261,6 +279,27 @@ class Watcher:
                 f"{self._member.node} starts anew, as PARTITION_POLICY=restart-minority says: "
                 "it takes the data of the other side, and loses what it alone has changed since"
             )
+
+
+def _ties(connection: Connection, nodes: list[str]) -> dict[str, Tie]:
+    """Return what ties nodes to the one that is asked; those that do not answer are left out.
+
+    Without time warps, the offset of a VM's time is set when it starts, in nanoseconds. Each
+    connection between VMs has a process. The nodes are asked by the VM's own connections; OTP 22
+    and older cannot do that.
+    """
+    arguments = [[Atom(node) for node in nodes], Atom("erlang"), Atom("time_offset"), []]
+    milliseconds = int(LOOK_TIMEOUT * 1000)
+    lives = connection.call("erpc", "multicall", [*arguments, milliseconds], WATCH_TIMEOUT)
+    links = connection.call("net_kernel", "nodes_info", [], WATCH_TIMEOUT)
+    if not isinstance(lives, list) or not (isinstance(links, tuple) and links[0] == "ok"):
+        return {}
+    owners = {node: dict(properties).get("owner") for node, properties in links[1]}
+    return {
+        node: Tie(said[1], owners[node])
+        for node, said in zip(nodes, lives, strict=True)
+        if isinstance(said, tuple) and said[0] == "ok" and node in owners
+    }
 
 
 def _concerns_members(event: Any) -> bool:

@@ -8,6 +8,8 @@ from member_entrypoint.cluster.knowledge import Peer, State
 from member_entrypoint.cluster.partition_rule import (
     Hesitation,
     Missing,
+    Reunion,
+    Tie,
     loses,
     no_longer_missing,
     why_missing,
@@ -125,3 +127,73 @@ def test_a_node_that_wins_or_sees_nobody_never_restarts(
     hesitation = Hesitation(0)
     for now in (0.0, 1000.0, 2000.0):
         assert not hesitation.is_over(missing, now, losing=losing)
+
+
+def ties(nodes: str, life: int = 1, link: int = 1) -> dict[str, Tie]:
+    """Return the ties of some members, all alike."""
+    return {node: Tie(life, link) for node in nodes}
+
+
+def whole_cluster() -> Reunion:
+    """Return what a node `a` knows that has seen the others run, each in its first life."""
+    made = Reunion()
+    made.update(frozenset("abcd"), ties("bcd"), whole=True)
+    return made
+
+
+def test_a_member_that_comes_back_without_a_start_is_not_merged() -> None:
+    """`b` was lost, and is back in the same life: until it starts, or `a` does."""
+    reunion = whole_cluster()
+    reunion.update(frozenset("acd"), ties("cd"), whole=False)
+    assert reunion.unmerged == frozenset()
+    for seen in ({**ties("cd"), **ties("b", link=2)}, {}):  # at last nobody could be asked
+        reunion.update(frozenset("abcd"), seen, whole=True)
+        assert reunion.unmerged == {"b"}
+    reunion.update(frozenset("acd"), ties("cd"), whole=False)
+    assert reunion.unmerged == frozenset()
+    reunion.update(frozenset("abcd"), {**ties("cd"), **ties("b", link=2)}, whole=True)
+    assert reunion.unmerged == {"b"}
+    reunion.update(frozenset("abcd"), {**ties("cd"), **ties("b", life=2, link=3)}, whole=True)
+    assert reunion.unmerged == frozenset()
+
+
+def test_a_member_that_has_started_anew_is_merged() -> None:
+    """It has another life then, and another connection."""
+    reunion = whole_cluster()
+    reunion.update(frozenset("acd"), ties("cd"), whole=False)
+    for _ in range(2):
+        reunion.update(frozenset("abcd"), {**ties("cd"), **ties("b", life=2, link=2)}, whole=True)
+        assert reunion.unmerged == frozenset()
+        assert reunion.together(frozenset("abcd")) == frozenset("abcd")
+
+
+def test_a_member_that_was_removed_is_known_no_more() -> None:
+    """It takes the data of the others when it joins again, in the same life."""
+    reunion = whole_cluster()
+    reunion.forget("cd")
+    reunion.update(frozenset("abcd"), {**ties("cd"), **ties("b", link=2)}, whole=True)
+    assert reunion.unmerged == frozenset()
+
+
+@pytest.mark.parametrize("node", ["a", "b", "c", "d"])
+def test_who_has_started_between_two_sides_counts_for_neither(node: str) -> None:
+    """`e` starts, and brings `a`, `b` together with `c`, `d`: the side without `a` loses."""
+    here, there = ("ab", "cd") if node in "ab" else ("cd", "ab")
+    mine = here.replace(node, "")
+    reunion = Reunion()
+    reunion.update(frozenset("abcde"), ties(f"{mine}{there}e"), whole=True)
+    reunion.update(frozenset(here), ties(mine), whole=False)
+    seen = {**ties(mine), **ties(there, link=2), **ties("e", life=2, link=2)}
+    for _ in range(2):
+        reunion.update(frozenset("abcde"), seen, whole=True)
+        assert reunion.unmerged == frozenset(there)
+        missing = dict.fromkeys(reunion.unmerged, Missing.UNMERGED)
+        loses_now = loses(node, reunion.together(frozenset("abcde")), missing)
+        assert loses_now == (node in "cd")
+
+
+def test_a_loser_that_is_not_merged_starts_anew() -> None:
+    """As one that runs apart does."""
+    hesitation = Hesitation(0)
+    assert not hesitation.is_over([Missing.UNMERGED], 100.0, losing=True)
+    assert hesitation.is_over([APART, Missing.UNMERGED], 104.0, losing=True)

@@ -1,0 +1,51 @@
+"""A third member starts while two sides of a partition run apart: Mnesia brings them together."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from hosts import SLOW, Carrier, hosts
+from processes import eventually
+
+from member_entrypoint import counts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from processes import Machine
+
+DIFFERENT = "run together with different data"
+LOSES = "on the losing side of a partition"
+
+
+def test_sides_that_were_not_merged_do_not_both_serve(
+    tmp_path: Path, sample: Path, machine: Machine
+) -> None:
+    """The loser is not ready although all run together, until it has started anew."""
+    with hosts(tmp_path, sample, Carrier(), count=3) as made:
+        first, second, third = made
+        running = [host.start(machine) for host in made]
+        for host in made:
+            host.becomes_ready(machine)
+        for host in made:  # it is watched from then on
+            seen = lambda root=str(host.root): counts.members(root).get("running") == 3  # noqa: E731
+            eventually(seen, f"{host.node} sees all three", timeout=SLOW)
+        third.link("down")
+        running[2].wait_for_output("so this node is not ready", timeout=SLOW)
+        running[1].send(signal.SIGTERM)
+        assert running[1].wait() == 0
+        third.link("up")
+        running[1] = second.start(machine)
+        running[0].wait_for_output(f"{third.node} {DIFFERENT}", timeout=SLOW)
+        running[2].wait_for_output(f"{first.node} {DIFFERENT}", timeout=SLOW)
+        assert first.run(machine, "health", "ready")[0] == 0
+        status, said = third.run(machine, "health", "ready")
+        assert (status, LOSES in said) == (1, True)
+        running[2].send(signal.SIGTERM)
+        assert running[2].wait() == 0
+        third.start(machine)
+        back = f"{first.node} and {third.node} run together again"
+        running[0].wait_for_output(back, timeout=SLOW)
+        third.becomes_ready(machine)
+        eventually(lambda: first.run(machine, "health", "ready")[0] == 0, "the winner is ready")
