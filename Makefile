@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV = .venv/bin
-TESTS ?= tests/unit tests/simulation tests/process tests/docker
+TESTS ?= tests/unit tests/simulation tests/process tests/soak tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
 CONTAINERS = $(filter tests/docker%,$(TESTS))
 # A Swarm that begins or ends disturbs the networks of all other containers.
@@ -13,7 +13,7 @@ WORKERS ?= 3
 PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-clean recording setup test simulate bench lint format clean
+.PHONY: help demo demo-clean recording setup test simulate soak bench lint format clean
 
 help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
@@ -22,6 +22,7 @@ help:
 	@echo 'make recording   record both as the picture that the README shows'
 	@echo 'make test        run all the tests (TESTS=tests/unit: only these; WORKERS=4: side by side)'
 	@echo 'make simulate    look for a sequence of events that splits a cluster (MINUTES=5 SEED=7)'
+	@echo 'make soak        five real members under faults by chance (MINUTES=20 SEED=7); needs root'
 	@echo 'make bench       measure what the entrypoint costs (RUNS=15 ONLY=start,join RELEASE=TARBALL)'
 	@echo 'make lint        check style and types'
 	@echo 'make format      put the sources into style'
@@ -53,6 +54,11 @@ test: setup
 simulate:
 	@$(PYTHON) tools/setup.py venv
 	@PYTHONPATH=. $(VENV)/python tests/simulation/simulate.py
+
+# MINUTES, SEED and KINDS reach the program through the environment.
+soak:
+	@$(PYTHON) tools/setup.py programs venv
+	@PYTHONPATH=.:tests/shared:tests/process $(VENV)/python tests/soak/soak.py
 
 # RUNS, ONLY, RELEASE and RESULTS reach the program through the environment.
 bench:

@@ -32,6 +32,7 @@ PROGRAMS = {
     "docker-compose": "docker-compose",
     "dumb-init": "dumb-init",
     "erl": "erlang-base",
+    "faketime": "faketime",
     "git": "git",
     "ip": "iproute2",
     "iptables": "iptables",

@@ -1,0 +1,179 @@
+"""The soak itself: a short run with a fixed seed, and that each of its checks can fail."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hosts import build_sample
+from soak_checks import View, lost_values, not_one_cluster
+from soak_clients import Attempt, Book, call, connect
+from soak_faults import SoakError
+from soak_members import five
+from soak_operator import Operator
+from soak_plan import KINDS, WORDS, Step, plan
+from soak_run import Run
+
+from member_entrypoint.terms import Atom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SEED = 1
+SECONDS = 15.0
+"""Of the short run; the step that is under way then is brought to its end."""
+SHORT = 20.0
+"""Seconds until a check gives up, where it is to fail."""
+NOTHING = Step(number=1, kind="restart")
+A, B = "mongooseim@chat-1", "mongooseim@chat-2"
+BOTH = frozenset({A, B})
+WHOLE = View("", "ours", BOTH, BOTH, 1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Provide a run with five members that form a cluster, and clients that write."""
+    folder = tmp_path_factory.mktemp("soak")
+    with five(folder, build_sample(folder), {}) as cluster:
+        made = Run(cluster, SEED, lambda _text: None)
+        with made.writer:
+            made.form()
+            yield made
+
+
+pytestmark = pytest.mark.xdist_group("soak")
+
+
+def test_nothing_is_wrong_in_a_short_run(run: Run) -> None:
+    """Steps by chance from a fixed seed: one cluster, and nothing lost, after each."""
+    report = run.go(plan(SEED), time.monotonic() + SECONDS)
+    assert report.steps > 0
+    assert report.promised > 0
+    assert run.steps == [str(step) for step in itertools.islice(plan(SEED), report.steps)]
+
+
+def test_a_value_that_is_lost_is_found(run: Run) -> None:
+    """A key that is deleted on all members: named, with who acknowledged it."""
+    disturbed = time.monotonic()
+    operator = calm(run)
+    with run.writer.pausing():
+        lives = {each.number: operator.views[each.node].life for each in run.members}
+        key, last = next(iter(run.book.promised(disturbed, lives).items()))
+        with connect(run.members[0]) as connection:
+            call(connection, ("mnesia", "dirty_delete", [Atom("sample"), key]))
+    with pytest.raises(SoakError, match=rf"None for key {key}, but {last.value} was acknowledged"):
+        run.check(operator, disturbed)
+    run.book.doubt(key)
+
+
+def test_copies_that_differ_are_found(run: Run) -> None:
+    """An entry that only one member has."""
+    operator = calm(run)
+    entry = (Atom("sample"), 10**9, 1)
+    with connect(run.members[1]) as connection:
+        call(connection, ("ets", "insert", [Atom("sample"), entry]))
+        with pytest.raises(SoakError, match=f"have 1 different values: .{entry[1]}"):
+            run.check(operator, time.monotonic())
+        call(connection, ("ets", "delete", [Atom("sample"), entry[1]]))
+
+
+def test_a_member_that_does_not_come_up_is_found(run: Run) -> None:
+    """One whose setting is wrong: it is started again and again, until the bound."""
+    member = run.members[2]
+    member.stop()
+    member.start(NODE_TYPE="neither")
+    operator = Operator(run.five, NOTHING, run.identity)
+    start, member.start = member.start, lambda **_: start(NODE_TYPE="neither")  # type: ignore[method-assign]
+    try:
+        with pytest.raises(SoakError, match=f"(?s)not calm within.*{member.node}: "):
+            operator.wait_for_calm(SHORT / 2)
+    finally:
+        member.start = start  # type: ignore[method-assign]
+        member.kill()
+        member.start()
+        calm(run)
+
+
+def test_a_second_cluster_is_found(run: Run) -> None:
+    """A member with an empty disk that is told to run alone."""
+    member = run.members[3]
+    member.stop()
+    member.wipe()
+    member.start(JOIN_CLUSTER="false")
+    with pytest.raises(SoakError, match=f"{member.node} runs in a second cluster"):
+        Operator(run.five, NOTHING, run.identity).wait_for_calm(2 * SHORT)
+    member.stop()
+    member.wipe()
+    member.start()
+    calm(run)
+
+
+def calm(run: Run) -> Operator:
+    """Wait until the members are one cluster; return who has seen it."""
+    operator = Operator(run.five, NOTHING, run.identity)
+    operator.wait_for_calm(90.0)
+    return operator
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        (WHOLE, ""),
+        (WHOLE._replace(why="it stops"), f"{B}: it stops"),
+        (View("it does not run"), f"{B}: it does not run"),
+        (WHOLE._replace(identity="theirs"), f"{B} is in another cluster: theirs, not ours"),
+        (WHOLE._replace(members=frozenset({B})), f"{B} has as members {B}"),
+        (WHOLE._replace(running=frozenset()), f"{B} runs together with none only"),
+    ],
+)
+def test_what_keeps_two_from_being_one_cluster_is_said(view: View, said: str) -> None:
+    """Each thing by which a node can differ."""
+    assert not_one_cluster({A: WHOLE, B: view}, "ours") == ([said] if said else [])
+
+
+def book() -> Book:
+    """Return a book with one value of each kind, on member 1 unless said."""
+    made = Book()
+    made.note(1, Attempt(10, 1, 7, 90.0))  # while the cluster was whole
+    made.note(1, Attempt(20, 1, 7, 99.0))  # just before it was disturbed
+    made.note(2, Attempt(30, 2, 8, 101.0))  # while it was disturbed
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lives", "promised"),
+    [
+        ({1: 7, 2: 8}, {1: 20, 2: 30}),
+        ({1: 6, 2: 8}, {1: 10, 2: 30}),
+        ({1: 7, 2: 9}, {1: 20}),
+        ({}, {1: 10}),
+    ],
+)
+def test_what_counts_as_promised(lives: dict[int, int], promised: dict[int, int]) -> None:
+    """What is old enough, and what was acknowledged by a VM that runs on."""
+    found = book().promised(100.0, lives)
+    assert {key: attempt.value for key, attempt in found.items()} == promised
+    table = dict(promised)
+    assert lost_values({A: table}, book(), 100.0, lives) == []
+    for key, value in promised.items():
+        (said,) = lost_values({A: {**table, key: value - 1}}, book(), 100.0, lives)
+        assert said.startswith(f"{A} has {value - 1} for key {key}, but {value} was acknowledged")
+
+
+def test_what_is_settled_is_looked_at_again() -> None:
+    """A value that was lost without being promised is forgotten, one that was kept is not."""
+    made = book()
+    made.settle({1: 10}, 100.0, {})
+    assert made.promised(200.0, {}) == {1: Attempt(10, 1, 7, 90.0)}
+    made.doubt(1)
+    assert made.promised(200.0, {}) == {}
+
+
+def test_a_seed_gives_the_same_steps_and_all_kinds_come() -> None:
+    """In words too; each kind within a hundred steps."""
+    first, again = (list(itertools.islice(plan(7), 100)) for _ in range(2))
+    assert list(map(str, first)) == list(map(str, again))
+    assert {step.kind for step in first} == KINDS.keys() == WORDS.keys()
+    assert list(map(str, first)) != list(map(str, itertools.islice(plan(8), 100)))
