@@ -9,12 +9,13 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from member_entrypoint import environment
 from member_entrypoint.diagnosis import given, network, plan, volume
-from member_entrypoint.diagnosis.findings import Findings, Level
-from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.diagnosis.findings import ITSELF, Findings, Level
+from member_entrypoint.errors import ConfigurationError, EntrypointError
 from member_entrypoint.files import termination_log, users
 from member_entrypoint.network import surroundings
 
@@ -28,12 +29,15 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"check is asked {' '.join(arguments)!r}; allowed: check, check --json\n")
         return ConfigurationError.status
     found = Findings()
-    with found.refusals("settings"):
-        look(found)
+    try:
+        with found.refusals("settings"):
+            look(found)
+    except Exception as error:  # noqa: BLE001 - all else that was found is said
+        sys.stderr.write(traceback.format_exc())
+        text = f"check itself failed ({error!r}), so what comes after this is not known"
+        found.error(ITSELF, text, "report it, with what stands above", EntrypointError.status)
     shown = found.as_json() if arguments else found.as_lines()
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.buffer.write(f"{shown}\n".encode(errors="backslashreplace"))
-        sys.stdout.flush()
+    _print(f"{shown}\n".encode(errors="backslashreplace"))
     if os.getpid() == 1 and found.status:
         errors = [each.text for each in found.all if each.level is Level.ERROR]
         termination_log.note(environment.own_root(), "\n".join(errors))
@@ -65,6 +69,13 @@ def look(found: Findings) -> None:
             "there is no network but the loopback: what depends on others is not known",
             "run check in the network of the member",
         )
+
+
+def _print(data: bytes) -> None:
+    """Write all of it, if somebody reads; nothing is left to be flushed when the process ends."""
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(1, data) :]
 
 
 def _take_signals() -> None:

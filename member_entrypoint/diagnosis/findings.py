@@ -19,6 +19,10 @@ OF_THE_PLAN = {"node", "plan"}
 """What findings are about that the plan has taken into account."""
 
 
+ITSELF = "check"
+"""What a finding is about where not all could be looked at."""
+
+
 class Level(Enum):
     """How much it matters: an error makes a start fail."""
 
@@ -100,6 +104,8 @@ class Findings:
         """One sentence about all."""
         errors, warnings = self.count(Level.ERROR), self.count(Level.WARNING)
         counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        if any(found.about == ITSELF for found in self.all):
+            return f"{counts}: check itself failed, so it is not known whether a start would"
         if errors:
             return f"{counts}: a start would fail, with exit status {self.status}"
         return f"{counts}: nothing is known that would make a start fail"

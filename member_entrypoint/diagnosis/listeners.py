@@ -116,6 +116,8 @@ def _why_not_bound(address: str, port: int) -> str:
             tried.bind((address, port))
     except OSError as error:
         return _words(error, address, port)
+    except (TypeError, ValueError):
+        return f"cannot be used: {address!r} is no address; configure another one"
     return ""
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -337,6 +338,13 @@ MISTAKES = (
         make=member("mongooseim.toml", f'{C2S}  ip_address = "192.0.2.7"\n'),
     ),
     Mistake(
+        "an address that no name server could be asked for",
+        "ports",
+        "is no address; configure another one",
+        1,
+        make=member("mongooseim.toml", f'{C2S}  ip_address = "a\\u0000b"\n'),
+    ),
+    Mistake(
         "a port of another for HEALTH_HTTP_PORT",
         "ports",
         "nobody answers probes over HTTP",
@@ -455,6 +463,39 @@ def test_wrong_arguments_of_check_are_told(machine: Machine, arguments: list[str
     status, output = machine.run(PLAIN, arguments)
     assert status == 78
     assert "allowed: check, check --json" in output
+
+
+@pytest.mark.parametrize("words", [["check"], ["check", "--json"]], ids=" ".join)
+def test_who_reads_no_more_of_check_gets_its_status(
+    machine: Machine, release: FakeRelease, words: list[str]
+) -> None:
+    """As with `| head -1`: without a word, and not with the status 120 of the interpreter."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = release.environment(HEALTH_PORT="x")
+    running = machine.start(PLAIN, words, environment=environment, stdout=writer)
+    os.close(writer)
+    assert running.wait() == 78
+
+
+def test_what_was_found_is_said_though_check_fails(python: Path, release: FakeRelease) -> None:
+    """As one JSON object; the traceback is beside it, and no word that a start would fail."""
+    script = (
+        "from member_entrypoint.diagnosis import check, network; "
+        "network.services = lambda *given: 1 / 0; "
+        "raise SystemExit(check.main(['--json']))"
+    )
+    done = subprocess.run(
+        [python, "-I", "-c", script], env=release.environment(), capture_output=True, check=False
+    )
+    assert done.returncode == 70
+    assert b"ZeroDivisionError" in done.stderr
+    shown = json.loads(done.stdout)
+    assert shown["status"] == 70
+    assert shown["verdict"].endswith(
+        "check itself failed, so it is not known whether a start would"
+    )
+    assert {"settings", "release", "name", "check"} <= {one["about"] for one in shown["findings"]}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
