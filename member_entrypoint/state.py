@@ -102,13 +102,15 @@ def forget(root: str, name: str) -> None:
 
 
 def read(path: str) -> str:
-    """Return a note; empty if there is none."""
+    """Return a note; empty if there is none, or something that is no file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = whole.regular(path, os.O_RDONLY)
     except OSError:
         return ""
     try:
         return os.read(descriptor, LONGEST_NOTE).decode(errors="replace").strip()
+    except OSError:
+        return ""  # of a process that has ended meanwhile
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ConfigurationError
-from member_entrypoint.files.whole import write_whole
+from member_entrypoint.files.whole import regular, write_whole
 from member_entrypoint.log import counted
 from member_entrypoint.network import names
 from member_entrypoint.network.addresses import is_address
@@ -146,7 +146,7 @@ def keep_file_current(member: Member) -> None:
 def read_nodes(path: str) -> tuple[str, ...] | None:
     """Return the nodes that a file lists; None if it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
             return tuple(file.read().split())
     except OSError:
         return None

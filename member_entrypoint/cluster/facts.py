@@ -5,7 +5,7 @@ import os
 from member_entrypoint.cluster.knowledge import IN_BETWEEN, NOBODY, Known, Marker, Nodes, Record
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import ClusteringError, ConfigurationError
-from member_entrypoint.files.whole import write_whole
+from member_entrypoint.files.whole import regular, write_whole
 from member_entrypoint.places import Places
 from member_entrypoint.release.sources import unusable_error
 
@@ -96,7 +96,7 @@ def marker_file(places: Places, node: str) -> str:
 def read_marker(places: Places, node: str) -> Record:
     """Return what the marker of `node` says; one that makes no sense says nothing."""
     try:
-        with open(marker_file(places, node), "rb") as file:
+        with open(marker_file(places, node), "rb", opener=regular) as file:
             return parse_marker(file.read(LONGEST_MARKER))
     except OSError:
         return Record()

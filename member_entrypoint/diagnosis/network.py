@@ -78,7 +78,7 @@ def _cookie(found: Findings, member: Member) -> None:
 
 
 def _ports(found: Findings, member: Member, toml: Toml | None) -> None:
-    vm = state.processes(member.settings.root).get("vm", ["0", ""])
+    vm = state.processes(member.settings.root).get("vm") or ["0", ""]
     if state.started(vm[0]) == vm[1] != "":
         found.ok("ports", "the server of this member runs here already, and has them")
         return

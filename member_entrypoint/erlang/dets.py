@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 from member_entrypoint.erlang.etf import Reader
+from member_entrypoint.files.whole import regular
 from member_entrypoint.terms import TermError
 
 ACTIVE = struct.pack("!I", 0x12345678)
@@ -23,7 +24,7 @@ LARGEST_FILE = 1 << 26
 
 def read(path: str) -> list[Any]:
     """Return the records in the file at `path`; raises OSError, or `TermError` if it is no such."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         data = file.read(LARGEST_FILE)
     if data[4:8] != COOKIE:
         raise TermError("not a dets file")

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.files.whole import regular
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.release import flags
 from member_entrypoint.release.active import Release
@@ -146,7 +147,8 @@ def app_config_of(release: Release) -> str:
     try:
         if name in release.unwritten:
             return release.unwritten[name].decode()
-        with open(os.path.join(release.etc, name), encoding="utf-8") as file:
+        path = os.path.join(release.etc, name)
+        with open(path, encoding="utf-8", opener=regular) as file:
             return file.read()
     except (OSError, UnicodeDecodeError):
         return ""

@@ -1,9 +1,13 @@
 """Writing a file whole: whoever reads it finds the old content or the new one, never a part.
 
-A probe imports this every few seconds: it imports nothing but `os`.
+And reading what another process may have replaced, without waiting for it.
+
+A probe imports this every few seconds: it imports next to nothing.
 """
 
+import errno
 import os
+import stat
 
 UNFINISHED = ".unfinished"
 
@@ -36,6 +40,18 @@ def write_whole(
         raise
     if durable:
         sync_folder(os.path.dirname(path) or ".")
+
+
+def regular(path: str, flags: int) -> int:
+    """Return a descriptor to a regular file: the `opener` of `open`. Raises OSError.
+
+    A pipe would block whoever opens it until somebody writes; a device may never end.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return descriptor
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from member_entrypoint.files.whole import regular
+
 BYTE_ORDER_MARK = "\ufeff"
 MOST_FILES = 20  # that files name by -args_file; OTP would follow a circle for ever
 _WORD = r"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|\\(?:.|\Z)|[^\s"'\\%s])+"""
@@ -168,7 +170,7 @@ def _of_file(
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular) as file:
             return _decoded(file.read())
     except OSError:
         return ""

@@ -16,7 +16,10 @@ from processes import ROOT, eventually
 from releases import NODE, PRIMARY
 from terminals import Terminal
 
+from member_entrypoint import state
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from processes import Machine
@@ -138,6 +141,40 @@ def test_a_vm_that_is_stopped_or_does_not_answer(
         assert status.document()["verdict"] == said
     finally:
         os.kill(vm(running), signal.SIGCONT)
+
+
+PLACES = (
+    *(state.STATE_FILE, state.PROCESSES_FILE, state.PARTITION_FILE, state.OTHER_CLUSTER_FILE),
+    *(state.WAIT_FILE, f"{state.FAILING_FILE}watch"),
+    *(f"run/mongooseim/etc/{name}" for name in ("vm.args", "vm.dist.args", "app.config")),
+    f"var/lib/mongooseim/Mnesia.{NODE}/schema.DAT",
+    f"var/lib/mongooseim/.cluster.{NODE}",
+)
+"""Of files that the member's user can replace."""
+THINGS: dict[str, Callable[[Path], None]] = {
+    "pipe": os.mkfifo,
+    "folder": os.mkdir,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_no_file_holds_nobody_up(
+    machine: Machine, release: FakeRelease, place: str, thing: str
+) -> None:
+    """A pipe blocks who opens it, and a device may never end."""
+    root = str(release.root)
+    state.begin(root, 5222)
+    state.note_processes(root, 5222, vm=os.getpid(), node=(NODE, "plain", "4369"))
+    state.note(root, state.STATE_FILE, state.SERVING)
+    path = release.root / place
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    THINGS[thing](path)
+    for command in ("status", "check"):
+        _, output = machine.run(PLAIN, [command, "--json"], environment=release.environment())
+        json.loads(output)
 
 
 def test_nobodys_cookie_is_needed(machine: Machine, host: Host, probe: Probe) -> None:

@@ -52,7 +52,7 @@ def test_a_damaged_schema_says_the_truth_or_nothing(at: int, junk: bytes) -> Non
     data = FILE.read_bytes()
     damaged = data[:at] + junk + data[at + len(junk) :]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dets, "open", lambda *_: _File(damaged), raising=False)
+        patch.setattr(dets, "open", lambda *_, **__: _File(damaged), raising=False)
         try:
             dets.read("any")
         except TermError:
