@@ -315,7 +315,9 @@ def may_restart(survey: Survey) -> tuple[bool, str] | None:
         if (peer := survey.peers.get(node)) and peer.state is State.UP and peer.serves
     ]
     if judge(survey).kind is Kind.LOSING:
-        return True, "the other side serves"
+        if Missing.APART in missing(survey).values():
+            return True, "the other side serves"
+        return False, "it could not start before the other side can be reached"
     if not fit:
         return False, "no other member serves"
     serve = "serves" if len(fit) == 1 else "serve"

@@ -336,10 +336,16 @@ def test_many_members_are_shown_by_ranges() -> None:
 
 @pytest.mark.parametrize(
     ("name", "costs"),
-    [("well", False), ("one stopped", False), ("two stopped", True), ("apart, and loses", False)],
+    [
+        ("well", False),
+        ("one stopped", False),
+        ("two stopped", True),
+        ("apart, and loses", False),
+        ("cut off, and loses", True),
+    ],
 )
 def test_whether_a_restart_costs_service_is_said(name: str, *, costs: bool) -> None:
-    """It does where no other member serves."""
+    """It does where no other member serves, or nobody can know that one does."""
     found = verdict.may_restart(CASES[name][0])
     assert found is not None
     assert found[0] != costs
