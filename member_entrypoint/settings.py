@@ -5,6 +5,7 @@ this runs before the VM is started, and importing `dataclasses` takes longer tha
 that way.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -191,7 +192,9 @@ def read_with_errors(variables: Mapping[str, str]) -> tuple[Settings, list[str]]
             try:
                 value = variable.parse(text)
             except WrongValueError as error:
-                found = "a value not shown here" if variable.name in SECRET else repr(text)
+                # A URL, where HOST:PORT is asked for, may have a password.
+                shown = re.sub("://.*@", "://***@", repr(text))
+                found = "a value not shown here" if variable.name in SECRET else shown
                 errors.append(f"{variable.name} is {found}; allowed: {error}")
                 if variable.default is not None:
                     value = variable.parse(variable.default)

@@ -197,3 +197,10 @@ def test_two_different_cookies_are_an_error(tmp_path: Path) -> None:
         settings.read({"CLUSTER_COOKIE": "other", "CLUSTER_COOKIE_FILE": str(path)})
     assert "give different cookies" in str(refusal.value)
     assert "other" not in str(refusal.value).replace("CLUSTER_COOKIE", "")
+
+
+def test_the_password_of_a_url_is_not_shown() -> None:
+    """Which somebody has given where a host and a port are wanted."""
+    given = {"WAIT_FOR": "db:1,postgres://mongooseim:hunter/2@db:5432/chat"}
+    with pytest.raises(ConfigurationError, match=re.escape("'db:1,postgres://***@db:5432/chat'")):
+        settings.read(given)
