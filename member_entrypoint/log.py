@@ -21,6 +21,21 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def printable(text: str) -> str:
+    """Return `text` without what a terminal would obey: control characters become `?`.
+
+    Lines and tabs stay. Texts that we show come from other nodes and from the member's files, too.
+    """
+    if text.isascii() and text.replace("\n", " ").isprintable():
+        return text
+    return "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    is_control = letter < " " or "\x7f" <= letter <= "\x9f"
+    return "?" if is_control and letter not in "\n\t" else letter
+
+
 class Log:
     """Says lines in the format and from the level that the operator chose."""
 

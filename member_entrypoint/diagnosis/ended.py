@@ -11,6 +11,7 @@ from member_entrypoint.diagnosis import backends, elf, listeners, toml, traces
 from member_entrypoint.diagnosis.traces import Traces
 from member_entrypoint.erlang import reach
 from member_entrypoint.errors import ConfigurationError, ExplainedError
+from member_entrypoint.log import printable
 from member_entrypoint.release import sources
 
 NOT_RUN = {126, 127}  # statuses of a shell, and of what loads libraries
@@ -270,7 +271,7 @@ def _quoted(line: str) -> str:
     """Return a line of the server's, without secrets, and not too long."""
     from member_entrypoint.release import masking
 
-    text = masking.mask(" ".join(line.split()))
+    text = printable(masking.mask(" ".join(line.split())))
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from member_entrypoint.errors import EntrypointError
-from member_entrypoint.log import counted
+from member_entrypoint.log import counted, printable
 
 SCHEMA_VERSION = 1
 """Of the JSON; a new one where a key changes its meaning or goes. New keys may come at any time."""
@@ -139,7 +139,8 @@ class Findings:
         ]
         if self.plan:
             lines.append(f"{'plan':18} {self.plan_in_words}")
-        return "\n".join([*lines, f"{'verdict':18} {self.verdict}"])
+        lines.append(f"{'verdict':18} {self.verdict}")
+        return "\n".join(printable(" ".join(line.splitlines())) for line in lines)
 
 
 def _as_object(found: Finding) -> dict[str, Any]:

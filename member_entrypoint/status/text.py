@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from member_entrypoint import state
 from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder, short_identity
 from member_entrypoint.cluster.partition_rule import Missing
+from member_entrypoint.log import printable
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.release.active import otp_of
 from member_entrypoint.status.members import Row, rows
@@ -39,6 +40,7 @@ def show(survey: Survey, verdict: Verdict, width: int, *, colour: bool) -> str:
     """Return all lines; `width` is that of the terminal, in columns."""
 
     def paint(text: str, how: str) -> str:
+        text = printable(text)
         return f"{how}{text}{OFF}" if colour and text.strip() else text
 
     found = rows(survey) if survey.release else []
@@ -225,7 +227,7 @@ def wrapped(text: str, width: int, first: str = "", more: str = "") -> list[str]
     """
     lines, line = [], first
     empty = True
-    for word in text.split():
+    for word in printable(text).split():
         if not empty and len(line) + 1 + len(word) > width:
             lines.append(line)
             line, empty = more, True

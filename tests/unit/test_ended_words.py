@@ -56,6 +56,7 @@ def explained(root: Path, log: str = "", slogan: str = "", **how: int) -> str:
         ("", 'Could not read "x"', 'Could not read "x"; see '),
         ("level=info all is well", "", "see what it printed above, and "),
         ('{"level":"error","what":"strange"}', "", 'it logged: {"level":"error","what":"strange"}'),
+        ("level=error what=\x1b[2Jx", "", "it logged: level=error what=?[2Jx; see "),
     ],
     ids=[
         "listener",
@@ -68,6 +69,7 @@ def explained(root: Path, log: str = "", slogan: str = "", **how: int) -> str:
         "slogan",
         "log",
         "JSON",
+        "control characters",
     ],
 )
 def test_what_is_known_of_a_line_is_said(tmp_path: Path, log: str, slogan: str, said: str) -> None:

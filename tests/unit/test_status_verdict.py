@@ -413,3 +413,15 @@ def test_a_node_says_where_the_others_are() -> None:
         THREE: (),
     }
     assert asking.addresses_in((Atom("badrpc"), Atom("nodedown"))) == {}
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_no_text_commands_the_terminal(*, colour: bool) -> None:
+    """What other nodes say, and notes that the member's user can write, are shown, not obeyed."""
+    evil = "\x1b]0;x\x07\x9b2J"
+    notes = SERVING._replace(other_cluster=f"see {evil}")
+    known = survey(TWO_RUN, TWO_RUN, Peer(State.SILENT, why=f"silent {evil}"), notes=notes)
+    known = known._replace(disk=known.disk._replace(folder=f"/data/{evil}"))
+    shown = text.show(known, verdict.judge(known), 80, colour=colour)
+    assert shown.count("?]0;x??2J") == 3
+    assert re.sub(r"\x1b\[\d*m", "", shown).replace("\n", "").isprintable()
