@@ -16,6 +16,7 @@ from member_entrypoint.settings import Settings
 CRASH_DUMP = "ERL_CRASH_DUMP"
 NAME_OF_DUMP = "erl_crash.dump"  # in the folder in which the VM runs: "erl" in the ERTS manual
 LARGEST_PART = 1 << 20  # bytes of the end of a log that are read
+MOST_READ = 4 << 20  # bytes of all logs together: the container's end waits for it
 LARGEST_HEAD = 8192  # bytes of a crash dump that are read: the slogan is its third line
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _SLOGAN = re.compile(rb"^Slogan: (.*)$", re.MULTILINE)
@@ -71,7 +72,8 @@ def _dumps(release: Release, settings: Settings, environment_dump: str) -> Itera
 
 
 def _logs(places: Places, began: float) -> Iterator[tuple[str, str]]:
-    """Yield path and new text of each log, that of the server first."""
+    """Yield path and new text of each log, that of the server first, up to `MOST_READ`."""
+    left = MOST_READ
     sizes = state.log_sizes(places.root)
     folder = os.path.realpath(places.log_now)
     try:
@@ -79,9 +81,10 @@ def _logs(places: Places, began: float) -> Iterator[tuple[str, str]]:
     except OSError:
         return
     for name in sorted(names, key=lambda name: not name.endswith(".log")):
-        if name != NAME_OF_DUMP:
+        if name != NAME_OF_DUMP and left > 0:
             path = os.path.join(folder, name)
             if new := _new(path, began, sizes.get(name, 0)):
+                left -= len(new)
                 yield path, new.decode(errors="replace")
 
 

@@ -200,3 +200,16 @@ def test_a_new_life_forgets_when_the_vm_of_the_last_one_was_started(tmp_path: Pa
     assert state.vm_began(str(tmp_path)) is not None
     state.begin(str(tmp_path), 5222)
     assert state.vm_began(str(tmp_path)) is None
+
+
+def test_many_large_logs_are_read_in_part(tmp_path: Path) -> None:
+    """The end of the container waits for that."""
+    member = make_member(tmp_path, "chat-1", JOIN_CLUSTER="false")
+    logs = Path(member.places.log_now)
+    logs.mkdir(parents=True)
+    state.note_logs(str(tmp_path), str(logs))
+    for number in range(20):
+        (logs / f"{number:02}.log").write_bytes(b"x" * (2 << 20))
+    found = traces.find(member.release, member.places, member.settings)
+    assert list(found.logs) == [f"{logs}/{number:02}.log" for number in range(4)]
+    assert {len(text) for text in found.logs.values()} == {1 << 20}
