@@ -24,6 +24,8 @@ def note(root: str, text: str) -> None:
             is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
             if is_file and folders.is_mounted(path, os.path.dirname(path)):
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, text.encode(errors="backslashreplace")[:LONGEST])
+                data = text.encode(errors="backslashreplace")[:LONGEST]
+                # Half a character at the end would not be UTF-8, which all is in Kubernetes' API.
+                os.write(descriptor, data.decode(errors="ignore").encode())
         finally:
             os.close(descriptor)

@@ -280,6 +280,17 @@ def test_a_refusal_is_told_to_kubernetes(
         assert log.read_text().startswith(expected if mounted else "as it was")
 
 
+def test_a_long_message_ends_with_a_whole_character(one: Host) -> None:
+    """What is no UTF-8 cannot be in a pod's status."""
+    script = (
+        "import sys; from member_entrypoint.files import termination_log; "
+        "termination_log.note(sys.argv[1], 'x' + 3000 * '\u00e9')"
+    )
+    with termination_log(one) as log:
+        subprocess.run([*one.inside(), sys.executable, "-I", "-c", script, one.root], check=True)
+        assert log.read_text("utf-8") == "x" + 2047 * "\u00e9"
+
+
 def test_a_join_that_failed_is_told_to_kubernetes(machine: Machine, two: list[Host]) -> None:
     """By the helper that knows why."""
     with termination_log(two[1]) as log:
