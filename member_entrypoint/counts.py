@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from member_entrypoint import state
 
 PREFIX = "run/mongooseim/count-"
-CLUSTER, LEAVE, MEMBERS, SINCE = "cluster", "leave", "members", "since"
+CLUSTER, LEAVE, MEMBERS, TIMES = "cluster", "leave", "members", "times"
 JOINS, FAILED_JOINS = "joins", "failed-joins"
 RESTARTS = "restarts-"  # and the reason
 FAILURES = "failures-"  # and the helper
-SECONDS = "seconds-"  # and the state
 
 
 def add(root: str, name: str, amount: float = 1.0) -> None:
@@ -51,18 +50,35 @@ def _life(root: str) -> str:
     return " ".join(state.processes(root).get("init", ()))
 
 
-def leave_state(root: str) -> None:
-    """Count the time in the state that ends now; to be called before the next one is noted."""
-    former = _state(root)
-    add(root, SECONDS + former, _lasts(root))
-    write(root, SINCE, str(_now()))
+def enter_state(root: str, new: str) -> None:
+    """Count the time in the state that ends now, and begin to count that in the state `new`.
+
+    All of it is one file, so that nobody reads a part: a counter must not become smaller.
+    """
+    now = _now()
+    spent = [f"{each} {total!r}" for each, total in _seconds(root, now).items()]
+    write(root, TIMES, "\n".join([f"{new} {now!r}", *spent]))
 
 
 def seconds(root: str) -> dict[str, float]:
     """Return how long this life was in each of the states, in seconds, up to now."""
-    spent = {each: number(root, SECONDS + each) for each in state.STATES}
-    if _life(root):
-        spent[_state(root)] += _lasts(root)
+    return _seconds(root, _now())
+
+
+def _seconds(root: str, now: float) -> dict[str, float]:
+    spent = dict.fromkeys(state.STATES, 0.0)
+    if not (life := _life(root)):
+        return spent
+    first, *lines = text(root, TIMES).splitlines() or [""]
+    for line in lines:
+        name, _, total = line.partition(" ")
+        spent[name] = float(total)
+    if first:
+        current, _, began = first.partition(" ")
+    else:
+        # The first state lasts since PID 1 started.
+        current, began = state.WAITING, str(int(life.split()[-1]) / os.sysconf("SC_CLK_TCK"))
+    spent[current] += max(0.0, now - float(began))
     return spent
 
 
@@ -77,20 +93,6 @@ def members(root: str) -> dict[str, int]:
     """Return how many members there are of each kind, as they were seen last."""
     lines = (line.partition(" ") for line in text(root, MEMBERS).splitlines())
     return {kind: int(count) for kind, _, count in lines}
-
-
-def _state(root: str) -> str:
-    now = state.read(os.path.join(root, state.STATE_FILE))
-    return now if now in state.STATES else state.WAITING
-
-
-def _lasts(root: str) -> float:
-    """Return for how long the state of now has lasted, in seconds: at first since PID 1 started."""
-    began = number(root, SINCE)
-    if not began:
-        _, ticks = state.processes(root).get("init", ("", ""))
-        began = int(ticks or 0) / os.sysconf("SC_CLK_TCK")
-    return max(0.0, _now() - began)
 
 
 def _now() -> float:

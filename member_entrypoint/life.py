@@ -135,7 +135,7 @@ def note_restart(chosen: settings.Settings, reason: str) -> None:
     from member_entrypoint import counts  # no start needs it
 
     counts.add(chosen.root, counts.RESTARTS + reason)
-    counts.leave_state(chosen.root)
+    counts.enter_state(chosen.root, state.WAITING)
 
 
 def begin_notes(chosen: settings.Settings) -> None:

@@ -101,7 +101,7 @@ class Service:
         member, settings = self._member, self._member.settings
         node = (member.node, *of_release(member.release, settings).for_probes)
         try:
-            counts.leave_state(settings.root)
+            counts.enter_state(settings.root, word)
             state.note_processes(settings.root, settings.health_port, vm=self._vm, node=node)
             state.note(settings.root, state.STATE_FILE, word)
         except OSError as error:

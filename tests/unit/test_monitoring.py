@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -210,18 +211,40 @@ def test_counts_are_those_of_this_life(root: str) -> None:
 
 def test_time_is_counted_by_state(root: str) -> None:
     """All of it belongs to some state, that of now included, and it only grows."""
+    assert counts.seconds(root)[state.WAITING] > 0
+    counts.enter_state(root, state.SERVING)
     before = counts.seconds(root)
-    counts.leave_state(root)
-    state.note(root, state.STATE_FILE, state.STOPPING)
+    counts.enter_state(root, state.STOPPING)
     after = counts.seconds(root)
     assert set(after) == set(state.STATES)
     assert after[state.SERVING] >= before[state.SERVING] > 0
+    assert after[state.WAITING] == before[state.WAITING] > 0
     assert after[state.STOPPING] >= 0
     assert sum(after.values()) >= sum(before.values())
+
+
+def test_time_is_counted_once_at_each_moment(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever somebody asks while a state ends; else a counter would fall, which is a reset."""
+    counts.enter_state(root, state.SERVING)
+    later = time.clock_gettime(time.CLOCK_BOOTTIME) + 864_000
+    monkeypatch.setattr(counts, "_now", lambda: later)
+    whole = sum(counts.seconds(root).values())
+    seen = []
+    write = state.note
+
+    def note(*given: str) -> None:
+        seen.append(sum(counts.seconds(root).values()))
+        write(*given)
+        seen.append(sum(counts.seconds(root).values()))
+
+    monkeypatch.setattr(state, "note", note)
+    counts.enter_state(root, state.STOPPING)
+    assert seen == pytest.approx([whole, whole])
+    assert whole > 864_000
 
 
 def test_a_count_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     """There is no folder for it."""
     counts.add(str(tmp_path), counts.JOINS)
-    counts.leave_state(str(tmp_path))
+    counts.enter_state(str(tmp_path), state.STARTING)
     assert counts.number(str(tmp_path), counts.JOINS) == 0
