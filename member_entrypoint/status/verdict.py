@@ -261,8 +261,14 @@ def _not_fit(survey: Survey) -> Verdict | None:
 def _cets_of_two_minds(survey: Survey) -> Verdict | None:
     """Return the verdict on a node whose nodes for CETS are not what they should be."""
     cets = survey.cets
-    if cets is None or cets.listed is None:
+    if cets is None or not cets.file:
         return None
+    if cets.listed is None:
+        return Verdict(
+            Kind.DISAGREE,
+            f"{cets.file}, which lists the nodes for CETS, is not there, or cannot be read",
+            "DISCOVERY_NAME with DISCOVERY_FILE keeps it; without these it is yours to write",
+        )
     others = set(cets.listed) - {survey.node}
     if cets.in_dns is not None and set(cets.in_dns) != set(cets.listed):
         odd = _list(sorted(set(cets.in_dns) ^ set(cets.listed)))

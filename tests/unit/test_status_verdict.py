@@ -231,6 +231,17 @@ CASES |= {
         Kind.DISAGREE,
         f"/run/nodes and DNS do not name the same nodes: look at {TWO}",
     ),
+    "CETS, no file": (
+        survey(
+            None,
+            NOBODY,
+            NOBODY,
+            peers={ONE: NO_MNESIA},
+            cets=CetsNodes(only=True, file="/run/nodes", listed=None),
+        ),
+        Kind.DISAGREE,
+        "/run/nodes, which lists the nodes for CETS, is not there, or cannot be read",
+    ),
     "CETS, not connected": (
         with_cets((ONE, TWO), (ONE, TWO)),
         Kind.MISSING,
