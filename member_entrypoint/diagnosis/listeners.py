@@ -108,6 +108,11 @@ def why_name_taken(node: str, how: Reach) -> str:
 
 
 def _why_not_bound(address: str, port: int) -> str:
+    try:
+        # A name would be looked up in DNS, which may take longer than anybody waits.
+        socket.getaddrinfo(address, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, TypeError, ValueError):
+        return f"cannot be used: {address!r} is no IP address; configure one"
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as tried:
@@ -116,8 +121,6 @@ def _why_not_bound(address: str, port: int) -> str:
             tried.bind((address, port))
     except OSError as error:
         return _words(error, address, port)
-    except (TypeError, ValueError):
-        return f"cannot be used: {address!r} is no address; configure another one"
     return ""
 
 

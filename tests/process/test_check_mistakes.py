@@ -338,11 +338,18 @@ MISTAKES = (
         make=member("mongooseim.toml", f'{C2S}  ip_address = "192.0.2.7"\n'),
     ),
     Mistake(
-        "an address that no name server could be asked for",
+        "an address that is no text for C",
         "ports",
-        "is no address; configure another one",
+        "is no IP address; configure one",
         1,
         make=member("mongooseim.toml", f'{C2S}  ip_address = "a\\u0000b"\n'),
+    ),
+    Mistake(
+        "a name for an address",
+        "ports",
+        "'localhost' is no IP address; configure one",
+        1,
+        make=member("mongooseim.toml", f'{C2S}  ip_address = "localhost"\n'),
     ),
     Mistake(
         "a port of another for HEALTH_HTTP_PORT",
