@@ -18,9 +18,16 @@ FEW_FILES = 100
 
 def whose_server(found: Findings, places: Places) -> User | None:
     """Say as which user the server would run; return whom root would become, if it may."""
-    user = users.image_user(places)
+    user = users.member_user(places)
+    if runs := _other_user(places):
+        found.about_node["user"] = users.whoami()
+        text = f"the member of this container runs as uid {runs.uid}, and this is {users.whoami()}"
+        advice = f"ask as that user, who can say about the volume: docker exec --user {runs.uid}"
+        found.warning("user", text, advice)
+        return None
     if user and users.may_switch_to(user):
-        text = f"root becomes {users.NAME} (uid {user.uid}, gid {user.gid}), who runs the server"
+        name = users.NAME if user == users.image_user(places) else "the user of this member"
+        text = f"root becomes {name} (uid {user.uid}, gid {user.gid}), who runs the server"
         found.ok("user", text)
         found.about_node["user"] = f"uid {user.uid}, gid {user.gid}"
         return user
@@ -32,8 +39,19 @@ def whose_server(found: Findings, places: Places) -> User | None:
     return None
 
 
+def _other_user(places: Places) -> User | None:
+    """Return whom the member here runs as, if this is neither that user nor root."""
+    runs = users.running_user(places)
+    return runs if runs and os.geteuid() not in {0, runs.uid} else None
+
+
 def look(found: Findings, places: Places, node: str, becomes: User | None) -> None:
-    """Look at the folders; `becomes` is the user that root gives them to."""
+    """Look at the folders; `becomes` is the user that root gives them to.
+
+    Not as another user than that of a member that runs: to give its volume away would end it.
+    """
+    if _other_user(places):
+        return
     with found.refusals("volume"):
         _writable(places, node, becomes)
         found.ok("volume", _in_words(places, becomes))

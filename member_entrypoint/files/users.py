@@ -52,11 +52,16 @@ def member_user(places: Places) -> User | None:
     That is the one of PID 1, or the one that passwd has; the member can change neither. Who has the
     rendered configuration is a hint, and tells only which of the two it is: as in `as-member.sh`.
     """
+    return running_user(places) or image_user(places)
+
+
+def running_user(places: Places) -> User | None:
+    """Return the user of the member that runs as PID 1; None for root, and if none is known to."""
     with contextlib.suppress(OSError):
         hint, first = os.stat(os.path.join(places.run, "etc")).st_uid, os.stat("/proc/1")
         if hint and hint == first.st_uid:
             return User(first.st_uid, first.st_gid)
-    return image_user(places)
+    return None
 
 
 def may_switch_to(user: User) -> bool:

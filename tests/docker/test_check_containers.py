@@ -130,6 +130,19 @@ def test_check_beside_a_member_that_runs(cluster: Cluster) -> None:
     )
 
 
+def test_check_in_the_container_of_another_user(cluster: Cluster) -> None:
+    """Nobody is advised to give the volume of a member that runs to somebody else."""
+    member = cluster.run("mongooseim-1", options=["--user=12345:0"])
+    member.wait_for_log("Clustered ")
+    for user, said in (
+        ("0", "root becomes the user of this member (uid 12345, gid 0), who runs the server"),
+        ("5222", "the member of this container runs as uid 12345, and this is uid 5222"),
+    ):
+        done = docker("exec", "--user", user, member.name, "member-entrypoint", "check")
+        assert said in done
+        assert "chown" not in done
+
+
 def test_a_tarball_in_member_is_looked_into(
     cluster: Cluster, sample_tarball: Path, tmp_path: Path
 ) -> None:
