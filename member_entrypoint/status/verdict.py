@@ -264,11 +264,8 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
     if cets is None or not cets.file:
         return None
     if cets.listed is None:
-        return Verdict(
-            Kind.DISAGREE,
-            f"{cets.file}, which lists the nodes for CETS, is not there, or cannot be read",
-            "DISCOVERY_NAME with DISCOVERY_FILE keeps it; without these it is yours to write",
-        )
+        text = f"{cets.file}, which lists the nodes for CETS, is not there, or cannot be read"
+        return Verdict(Kind.DISAGREE, text, "write it, or have it kept: DISCOVERY_FILE")
     others = set(cets.listed) - {survey.node}
     if cets.in_dns is not None and set(cets.in_dns) != set(cets.listed):
         odd = _list(sorted(set(cets.in_dns) ^ set(cets.listed)))
@@ -310,9 +307,8 @@ def _together(survey: Survey) -> str:
 def may_restart(survey: Survey) -> tuple[bool, str] | None:
     """Return whether a restart of this node costs no service, and why; None where it is not up."""
     own = survey.own
-    if own is None or own.state is not State.UP or survey.notes.state != state.SERVING:
-        return None
-    if is_cets(survey):
+    serves = own is not None and own.state is State.UP and survey.notes.state == state.SERVING
+    if own is None or not serves or is_cets(survey):
         return None
     others = sorted(own.running - {survey.node})
     fit = [
@@ -321,9 +317,8 @@ def may_restart(survey: Survey) -> tuple[bool, str] | None:
         if (peer := survey.peers.get(node)) and peer.state is State.UP and peer.serves
     ]
     if judge(survey).kind is Kind.LOSING:
-        if Missing.APART in missing(survey).values():
-            return True, "the other side serves"
-        return False, "it could not start before the other side can be reached"
+        apart = Missing.APART in missing(survey).values()
+        return apart, "the other side serves" if apart else "the other side cannot be reached"
     if not fit:
         return False, "no other member serves"
     serve = "serves" if len(fit) == 1 else "serve"
@@ -346,8 +341,7 @@ def _phrases(away: dict[str, Missing]) -> str:
 
 def _list(nodes: Iterable[str]) -> str:
     """Return names in words; of many only their number."""
-    names = list(nodes)
-    if len(names) > MOST_NAMED:
+    if len(names := list(nodes)) > MOST_NAMED:
         return counted(len(names), "member")
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
