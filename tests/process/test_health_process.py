@@ -11,6 +11,7 @@ from health_tools import LOOPBACK, PLAIN, Host, Probe, serving, vm
 from processes import DEADLINE, MEMBER, Machine, eventually
 
 from member_entrypoint import state
+from member_entrypoint.health import probe
 from member_entrypoint.health.probe import NO_SERVER
 
 
@@ -172,6 +173,16 @@ def test_a_probe_can_be_ended(machine: Machine, host: Host, number: int) -> None
             asking.send(number)
             assert asking.wait() == -number
     assert asking.output() == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_node_on_either_loopback_is_asked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes connections and closes none hangs; with IPv6 alone it is at ::1 only."""
+    monkeypatch.setattr(probe, "NODE_TIMEOUT", 0.2)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as silent:
+        port = str(silent.getsockname()[1])
+        assert "hangs" in probe.whats_wrong_with_node("mongooseim@chat-1", "tcp", "0", port)
 
 
 def test_a_probe_imports_next_to_nothing(machine: Machine) -> None:
