@@ -64,3 +64,9 @@ def switch_user(environment: "MutableMapping[str, str]", name: str, home: str) -
     if environment.get("HOME", HOME_OF_ROOT) == HOME_OF_ROOT:
         environment["HOME"] = home
     environment.pop(COOKIE_FILE, None)
+
+
+def replace(variables: "Mapping[str, str]") -> None:
+    """Make `variables` the environment of this process and of all that it starts."""
+    os.environ.clear()
+    os.environ.update(variables)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from member_entrypoint import environment as process_environment
-from member_entrypoint import settings, state
+from member_entrypoint import settings, state, tasks
 from member_entrypoint.cluster import facts, member
 from member_entrypoint.cluster.decision import Step, decide
 from member_entrypoint.cluster.member import Member
@@ -20,6 +20,7 @@ from member_entrypoint.files import users
 from member_entrypoint.pid1 import limits
 from member_entrypoint.pid1.helpers import (
     STOPPED_EARLY,
+    Copy,
     Helper,
     StopRequestedError,
     keep_helper,
@@ -164,7 +165,7 @@ def live(
     if known.alone:
         facts.forget_unfinished(this.places, this.node, known.record)
     if waits or chosen.wait_for or chosen.discovery_file:
-        run_helper(supervisor, task("look", deadline=deadline), environment)
+        run_helper(supervisor, copy("look", this, environment, deadline), environment)
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
         before = given_etc.contents(this.release)
@@ -187,7 +188,19 @@ def live(
             Helper("watch", "watches for partitions", chosen.root, {"restarts": restarts})
         )
     service = Service(supervisor, this, vm, environment, helpers)
-    return service.run(task("settle", deadline=deadline))
+    return service.run(copy("settle", this, environment, deadline))
+
+
+def copy(name: str, this: Member, environment: Mapping[str, str], deadline: float) -> Copy:
+    """Return the helper `look` or `settle` of `starting`, which is a copy of this process."""
+
+    def work() -> int:
+        from member_entrypoint import starting  # PID 1 needs none of this
+
+        does = {"look": starting.look, "settle": starting.settle}[name]
+        return tasks.finish(name, environment, lambda: does(this, deadline))
+
+    return Copy(name, work)
 
 
 def prepare(

@@ -1,4 +1,4 @@
-"""The start of a member, in helper processes: `look` before its VM runs, `settle` beside it.
+"""The start of a member, in copies of PID 1: `look` before its VM runs, `settle` beside it.
 
 The exit status is that of the contract; 0 means that PID 1 goes on. Modules that only some members
 need are imported where they are used: the VM waits for `look`, and wants the CPU while `settle`

@@ -20,20 +20,6 @@ if TYPE_CHECKING:
 Variables = Mapping[str, str]
 
 
-def look(variables: Variables, deadline: str) -> None:
-    """Find out what must be known before the VM starts."""
-    from member_entrypoint import starting
-
-    starting.look(_member(variables), float(deadline))
-
-
-def settle(variables: Variables, deadline: str) -> None:
-    """See the VM started, and bring the node into its cluster."""
-    from member_entrypoint import starting
-
-    starting.settle(_member(variables), float(deadline))
-
-
 def explain(variables: Variables, code: str, settled: str) -> None:
     """Find out why the VM ended by itself; raises the error that says so."""
     from member_entrypoint import starting
@@ -110,8 +96,6 @@ def full_name(variables: Variables, host: str) -> None:
 
 
 TASKS: dict[str, Callable[..., None]] = {
-    "look": look,
-    "settle": settle,
     "explain": explain,
     "leave": leave,
     "watch": watch,
@@ -131,8 +115,13 @@ def main() -> int:
     task, *words = sys.argv[1:]
     arguments = dict(word.split("=", 1) for word in words)
     variables = environment.variables()
+    return finish(task, variables, lambda: TASKS[task](variables, **arguments))
+
+
+def finish(task: str, variables: Variables, work: Callable[[], None]) -> int:
+    """Do the work of a helper; log its failure, and return the exit status."""
     try:
-        TASKS[task](variables, **arguments)
+        work()
     except EntrypointError as error:
         for line in str(error).splitlines():
             settings.log_of(variables, descriptor=1).error(line)

@@ -1,7 +1,7 @@
 """The helper processes of PID 1: they do what takes time or needs large libraries.
 
 A helper may block, fail or be killed at any moment; PID 1 starts it, watches it and ends it. Our
-own helpers do one of the tasks in `member_entrypoint.tasks`.
+own helpers do one of the tasks in `member_entrypoint.tasks`, or are copies of PID 1.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from member_entrypoint import state
@@ -45,14 +45,28 @@ EXPLAINED = {
 }
 
 
+class Copy(NamedTuple):
+    """A helper that is a copy of PID 1: what it does in one word, and the work itself.
+
+    The VM waits for it, or boots beside it: this is a start without an interpreter and imports. The
+    work returns the exit status.
+    """
+
+    name: str
+    work: Callable[[], int]
+
+
 class HelperFailedError(EntrypointError):
     """A helper ended badly; the status of the whole program is what it ended with."""
 
-    def __init__(self, command: Sequence[str], ended: Ended) -> None:
+    def __init__(self, helper: Sequence[str] | Copy, ended: Ended) -> None:
         """Take what was run and how it ended; the text is empty if the helper has logged why."""
-        ours = command[0] == sys.executable
+        if isinstance(helper, Copy):
+            ours, name = True, f"the helper {helper.name!r}"
+        else:
+            ours = helper[0] == sys.executable
+            name = f"the helper {helper[4]!r}" if ours else " ".join(helper)
         explained = ours and ended.code in EXPLAINED
-        name = f"the helper {command[4]!r}" if ours else " ".join(command)
         super().__init__("" if explained else f"{name} failed: {ended.how}")
         self.status = ended.code if ended.code < 128 else INTERNAL_ERROR  # noqa: PLR2004
 
@@ -72,9 +86,21 @@ def task(name: str, **arguments: object) -> list[str]:
     return [sys.executable, "-I", "-m", "member_entrypoint.tasks", name, *words]
 
 
+def start_helper(
+    supervisor: Supervisor,
+    helper: Sequence[str] | Copy,
+    environment: Mapping[str, str],
+    output: int | None = None,
+) -> int:
+    """Start a helper and return its pid; `output` is a descriptor for what a program prints."""
+    if isinstance(helper, Copy):
+        return supervisor.fork(helper.work, environment)
+    return supervisor.spawn(helper, environment, output=output)
+
+
 def run_helper(
     supervisor: Supervisor,
-    command: Sequence[str],
+    command: Sequence[str] | Copy,
     environment: Mapping[str, str],
     *,
     capture: bool = False,
@@ -86,7 +112,7 @@ def run_helper(
     once, or after the helper has had `grace` seconds to end by SIGTERM.
     """
     reading, writing = os.pipe() if capture else (-1, -1)
-    helper = supervisor.spawn(command, environment, output=writing if capture else None)
+    helper = start_helper(supervisor, command, environment, writing if capture else None)
     if capture:
         os.close(writing)
     while True:

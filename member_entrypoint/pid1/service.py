@@ -19,9 +19,11 @@ from member_entrypoint.pid1.helpers import (
     EXPLAINED,
     INTERNAL_ERROR,
     PARTITIONED,
+    Copy,
     Helper,
     HelperFailedError,
     keep_helper,
+    start_helper,
     task,
 )
 from member_entrypoint.pid1.supervisor import KILLED, STOP_SIGNALS, Ended, Supervisor, signal_name
@@ -53,17 +55,17 @@ class Service:
         self._began = time.monotonic()
         self._settled = False
 
-    def run(self, settle: Sequence[str]) -> int:
+    def run(self, settle: Copy) -> int:
         """Serve until the VM ends or is to be stopped; return the exit status.
 
-        `settle` is the command of the helper that sees the node become what it should be. Whatever
-        goes wrong in here, the VM is stopped before this ends.
+        `settle` is the helper that sees the node become what it should be. Whatever goes wrong in
+        here, the VM is stopped before this ends.
         """
         helper = None
         try:
             self._note(state.STARTING)
             self._note_logs()
-            helper = self._supervisor.spawn(settle, self._environment)
+            helper = start_helper(self._supervisor, settle, self._environment)
             return self._serve(helper, settle)
         except (TryAgainError, PartitionError):
             raise
@@ -71,7 +73,7 @@ class Service:
             self._give_up(helper, error)
             return INTERNAL_ERROR
 
-    def _serve(self, helper: int, settle: Sequence[str]) -> int:
+    def _serve(self, helper: int, settle: Copy) -> int:
         while True:
             event = self._supervisor.wait()
             if isinstance(event, Ended):

@@ -3,14 +3,19 @@
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
+from member_entrypoint import environment as process_environment
 from member_entrypoint.errors import (
     CommandNotFoundError,
     CommandNotRunnableError,
     ConfigurationError,
+    EntrypointError,
 )
 
 PR_SET_CHILD_SUBREAPER = 36
+IGNORED_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 
 
 def find_program(name: str, path: str) -> str:
@@ -81,6 +86,28 @@ def keep_only_standard_streams() -> None:
             os.fstat(wanted)
         except OSError:
             os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # noqa: FBT003
+
+
+def become_child(
+    work: Callable[[], int], environment: Mapping[str, str], *, ready: int
+) -> NoReturn:
+    """Do `work` in this copy of PID 1, as a program of its own would, and exit with its status.
+
+    The descriptor `ready` is closed when this process has its own session.
+    """
+    status = EntrypointError.status
+    try:
+        os.setsid()
+        os.close(ready)
+        for number in signal.valid_signals() - IGNORED_BY_PYTHON:
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        process_environment.replace(environment)
+        status = work()
+        sys.stdout.flush()
+    finally:
+        os._exit(status)
 
 
 def become_subreaper() -> None:

@@ -8,6 +8,7 @@ joining) is done by helper *processes*, which it spawns, watches and ends like a
 
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
 from member_entrypoint.pid1.spawning import (
+    become_child,
     become_subreaper,
     find_program,
     hand_over_terminal,
@@ -117,6 +119,32 @@ class Supervisor:
         self._ours.add(pid)
         if on_end is not None:
             self._on_end[pid] = on_end
+        return pid
+
+    def fork(self, work: Callable[[], int], environment: Mapping[str, str]) -> int:
+        """Have a copy of this process do `work` and end with the status that it returns.
+
+        Like a program that `spawn` starts, it has a session, signals and an environment of its own;
+        what is imported and read here, it need not import and read. Returns its pid. Raises
+        `CommandNotRunnableError`.
+        """
+        reading, writing = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(writing)
+            os.close(reading)
+            raise CommandNotRunnableError(
+                f"{sys.argv[0]}: cannot be copied ({error.strerror})"
+            ) from None
+        if pid == 0:
+            os.close(reading)
+            become_child(work, environment, ready=writing)
+        # Until it has its own process group it cannot be ended with all that it starts.
+        os.close(writing)
+        os.read(reading, 1)
+        os.close(reading)
+        self._ours.add(pid)
         return pid
 
     def wait(self, deadline: float | None = None) -> Ended | int | None:

@@ -166,6 +166,11 @@ class Running:
                 return pid
         return 0
 
+    def copy(self) -> int:
+        """Return the pid of the child that is a copy of its parent; 0 if there is none."""
+        ours = arguments_of(self.pid)
+        return next((pid for pid in children_of(self.pid) if arguments_of(pid) == ours), 0)
+
     def send(self, number: int) -> None:
         """Send our program a signal."""
         os.kill(self.pid, number)

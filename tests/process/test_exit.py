@@ -133,19 +133,24 @@ def test_server_the_status_of_a_helper_that_failed_is_ours(  # noqa: PLR0913, PL
 def test_server_an_error_of_our_own_does_not_leave_the_vm_behind(
     machine: Machine, release: FakeRelease, tmp_path: Path
 ) -> None:
-    """Our interpreter disappears, so that no helper can be run beside the VM: it is stopped."""
+    """Our interpreter disappears, so that no helper can be run for the stop: the VM is stopped."""
     folder = tmp_path / "python"
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     site = next(folder.glob("lib/python3*/site-packages"))
     shutil.copy(next(machine.python.parents[1].glob("lib/python3*/site-packages/ours.pth")), site)
     python = folder / "bin" / "python3"
     environment = release.environment(
-        "print;;leaves=exec sleep 1000", BOOTSTRAP_ENABLED="true", FAKE_CTL=f"rm {python}"
+        "print;;leaves=exec sleep 1000",
+        BOOTSTRAP_ENABLED="true",
+        FAKE_CTL=f"rm {python}",
+        LEAVE_CLUSTER_ON_STOP="true",
     )
     running = Machine(python, tmp_path / "root").start(
         Program(MEMBER, Mode.SUBREAPER), environment=environment
     )
     try:
+        running.wait_for_output("MongooseIM started")
+        running.send(signal.SIGTERM)
         assert running.wait() == 70
         assert "the entrypoint failed, stopping MongooseIM" in running.output()
         assert "MongooseIM ended" in running.output().splitlines()[-1]
@@ -159,7 +164,7 @@ def test_server_a_helper_that_dies_stops_the_vm(
     """The one that sees to it that the node becomes what it should be is missed, not ignored."""
     running = machine.start(member, environment=release.environment("booting"))
     running.wait_for_output("vm is up")
-    helper = eventually(lambda: running.child_that_runs("settle"), "the helper runs")
+    helper = eventually(running.copy, "the helper runs")
     os.kill(helper, signal.SIGKILL)
     assert running.wait() == 70
     assert "settle" in running.output()

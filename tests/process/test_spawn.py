@@ -77,6 +77,26 @@ def test_server_no_descriptor_but_the_standard_streams_is_held_or_passed_on(
         eventually(partial(has_only_standard_streams, pid), "it has only these")
 
 
+def test_server_a_copy_of_pid_1_is_like_a_program_of_its_own(
+    machine: Machine, member: Program, release: FakeRelease, inherited: tuple[int, ...]
+) -> None:
+    """The helper `settle`: a session, signals and descriptors as another helper has them."""
+    running = machine.start(
+        member,
+        environment=release.environment("booting"),
+        pass_fds=inherited,
+        before=("env", "--ignore-signal=HUP,USR2"),
+    )
+    running.wait_for_output("vm is up")
+    helper = eventually(running.copy, "the helper runs")
+    eventually(partial(has_only_standard_streams, helper), "it has only these")
+    signals = status_of(helper)
+    assert int(signals["SigBlk"], 16) == 0
+    # Those that Python itself ignores.
+    assert int(signals["SigIgn"], 16) == 1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1
+    assert os.getsid(helper) == os.getpgid(helper) == helper
+
+
 def test_standard_streams_that_are_closed_are_open_for_the_child(
     machine: Machine, member: Program
 ) -> None:

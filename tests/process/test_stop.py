@@ -249,7 +249,7 @@ def test_server_stop_while_asking_the_node_to_join_is_prompt(
     environment = silent_node.environment(JOIN_CLUSTER="true", STOP_TIMEOUT=FAR)
     running = machine.start(member, environment=environment)
     running.wait_for_output(f"joining {PRIMARY}")
-    helper = eventually(lambda: running.child_that_runs("look"), "the helper runs")
+    helper = eventually(running.copy, "the helper runs")
     eventually(
         lambda: any(
             connection.raddr and connection.raddr.port != EPMD_PORT
