@@ -51,6 +51,11 @@ class Log:
         self._descriptor = descriptor
         self._logger: Any = None
 
+    def prepare(self) -> None:
+        """Load what the first line needs, while there is nothing to do but to wait."""
+        if self._logger is None:
+            self._logger = self._set_up()
+
     def info(self, event: str, **values: Any) -> None:
         """Say what happens."""
         self._say("info", event, values)
@@ -74,8 +79,7 @@ class Log:
         """Say an event in one line; what has no value is left out."""
         if LEVELS.index(level) < self._level:
             return
-        if self._logger is None:
-            self._logger = self._set_up()
+        self.prepare()
         given = {key: value for key, value in values.items() if value not in (None, "")}
         getattr(self._logger, level)(" ".join(event.splitlines()), **given)
 

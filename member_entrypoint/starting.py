@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from member_entrypoint.cluster.beside import Beside
 
-STATUS_INTERVAL = 0.05  # seconds between two looks at the status file
+STATUS_INTERVAL = 0.02  # seconds between two looks at the status file
 MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
 LONGEST_INTERVAL = 60.0  # the same where a node refuses our cookie, and logs each try
 
@@ -94,15 +94,16 @@ def settle(member: Member, deadline: float) -> None:
 
         beside = Beside(member, known)
         beside.look()  # as early as can be: Mnesia may do harm when it starts
-    for warning in users.warnings(member.places):
-        member.log.warning(warning)
-    if member.settings.print_config_files_on_start:
-        _print_files(member)
+    _say_what_it_was_given(member)
+    # Loaded now, while there is nothing to do but to wait.
+    from member_entrypoint.cluster import cautions
+
     if not known.alone:
-        # Imported now, while there is nothing to do but to wait.
         from member_entrypoint.cluster import joining, membership
+    member.log.prepare()
     _wait_until_started(member, beside)
-    _say_cautions(member)
+    for caution in cautions.all_of(member):
+        member.log.warning(caution.text, **caution.values)
     _say_what_it_is(member, known, joins=joins)
     if beside is not None:
         while not beside.is_clear():
@@ -116,6 +117,13 @@ def settle(member: Member, deadline: float) -> None:
     elif joins:
         other = known.record.other
         membership.note_joined(member, other, joining.join(member, other, deadline))
+
+
+def _say_what_it_was_given(member: Member) -> None:
+    for warning in users.warnings(member.places):
+        member.log.warning(warning)
+    if member.settings.print_config_files_on_start:
+        _print_files(member)
 
 
 def _print_files(member: Member) -> None:
@@ -147,16 +155,8 @@ def explain(member: Member, code: int, *, booting: bool, crash_dump: str) -> Non
     ended.explain(member, code, booting=booting, environment_dump=crash_dump)
 
 
-def _say_cautions(member: Member) -> None:
-    """Log what is not as it should be, though the member runs; after the VM's start, as below."""
-    from member_entrypoint.cluster import cautions
-
-    for caution in cautions.all_of(member):
-        member.log.warning(caution.text, **caution.values)
-
-
 def _say_what_it_is(member: Member, known: Known, *, joins: bool) -> None:
-    """Log the role after the VM's start: the first line takes 60 ms of CPU, which the VM wants."""
+    """Log the role, after the VM's start."""
     if known.alone and member.settings.join_cluster:
         member.log.info(
             f"MongooseIM node {member.node} joins nobody: mongooseim.toml configures CETS and no "
