@@ -140,6 +140,22 @@ def test_a_lame_first_server_is_passed_over(places: Places, lame: str | None) ->
         assert look_up(places).addresses == ("10.0.0.1",)
 
 
+@pytest.mark.parametrize("servers", ["one is down", "one packet is lost"])
+def test_a_silence_does_not_use_up_the_time_of_the_next_try(places: Places, servers: str) -> None:
+    """Though `options` of resolv.conf would give each try all of it."""
+    asked = []
+
+    def first(name: str, kind: str) -> list[str] | int | None:
+        asked.append(kind)
+        again = servers == "one packet is lost" and len(asked) > 1
+        return records("m-0. A 10.0.0.1")(name, kind) if again else None
+
+    more = [records("m-0. A 10.0.0.1")] if servers == "one is down" else []
+    with dns(places, first, *more, options="options timeout:60"):
+        assert look_up(places, timeout=12.0).addresses == ("10.0.0.1",)
+    assert asked
+
+
 def test_no_name_server_at_all_is_an_answer(places: Places) -> None:
     """A resolv.conf that is missing or names nobody."""
     assert look_up(places, timeout=1.0).addresses == ()
