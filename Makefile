@@ -18,6 +18,7 @@ PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min
 help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
 	@echo '                 SOURCE=REPOSITORY COMMIT=COMMIT: of this, not of the sample server'
+	@echo '                 BASE_IMAGE=IMAGE ERLANG_IMAGE=IMAGE: on this Debian, with this Erlang'
 	@echo 'make demo-clean  remove all that the demonstration made'
 	@echo 'make recording   record both as the picture that the README shows'
 	@echo 'make test        run all the tests (TESTS=tests/unit: only these; WORKERS=4: side by side)'

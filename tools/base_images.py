@@ -1,4 +1,8 @@
-"""Provides the base images: uses local ones, else pulls them, else makes them from packages."""
+"""Provides the base images: uses local ones, else pulls them, else makes them from packages.
+
+BASE_IMAGE and ERLANG_IMAGE, variables of the environment, name others: of another Debian, or of
+another architecture.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import time
 from pathlib import Path
 
 import apt
-from console import run, say, succeeds
+from console import ToolError, run, say, succeeds
 
 ANSWER_TIMEOUT = 60.0
 """Seconds that a registry may take until it answers."""
@@ -35,6 +39,8 @@ LEFT_OUT = ("man", "info", "lintian", "locale", "doc")
 class BaseImage:
     """An image that one of our Dockerfiles starts from."""
 
+    argument: str
+    """The build argument of our Dockerfiles that names it."""
     official: str
     """The image's name in registries."""
     substitute: str
@@ -44,10 +50,12 @@ class BaseImage:
 
 
 MEMBER = BaseImage(
+    argument="BASE_IMAGE",
     official="debian:trixie-slim",
     substitute="mongooseim-demo/debian:trixie-mmdebstrap",
 )
 BUILDER = BaseImage(
+    argument="ERLANG_IMAGE",
     official="erlang:27.3.4",
     substitute="mongooseim-demo/erlang:27-trixie-mmdebstrap",
     packages=("erlang-nox", "erlang-dev"),
@@ -59,6 +67,13 @@ def ensure(image: BaseImage) -> str:
 
     Raises ToolError if the image can neither be pulled nor made.
     """
+    given = os.environ.get(image.argument)
+    if given:
+        problem = None if is_present(given) else _pull(given)
+        if problem is not None:
+            raise ToolError(f"{image.argument}={given} is not here and cannot be pulled: {problem}")
+        say(f"    using {given}, as {image.argument} says")
+        return given
     for name in (image.official, image.substitute):
         if is_present(name):
             say(f"    found {name}")
@@ -71,6 +86,14 @@ def ensure(image: BaseImage) -> str:
     say(f"    making {image.substitute} from Debian's packages instead")
     _make(image)
     return image.substitute
+
+
+def arguments() -> list[str]:
+    """Return the build arguments of the builder image that name its bases; have them ready.
+
+    Raises ToolError.
+    """
+    return [f"{image.argument}={ensure(image)}" for image in (BUILDER, MEMBER)]
 
 
 def is_present(name: str) -> bool:

@@ -3,9 +3,11 @@
     make demo                                     the sample server
     make demo SOURCE=https://github.com/esl/MongooseIM COMMIT=6.8.0
     make demo SOURCE=/home/me/MongooseIM          a repository on this machine
+    make demo BASE_IMAGE=debian:bookworm-slim     on another Debian; ERLANG_IMAGE: with another OTP
     make demo-clean                               removes everything that it made
 
-SOURCE, COMMIT and PROJECT are variables of the environment, which make sets.
+SOURCE, COMMIT, PROJECT, BASE_IMAGE and ERLANG_IMAGE are variables of the environment, which make
+sets.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ from typing import TYPE_CHECKING
 
 import base_images
 import engine
-import images
 import setup
 from console import ROOT, ToolError, ended, indented, run, run_live, say, shown, step, wait_for
 from containers import CTL, PREFIX, Container
@@ -95,10 +96,7 @@ def clean() -> None:
 
 def _build_builder_image() -> None:
     with step("The base images of the builder"):
-        bases = [
-            f"--build-arg={name}={base_images.ensure(image)}"
-            for name, image in images.BUILDER_BASES.items()
-        ]
+        bases = [f"--build-arg={argument}" for argument in base_images.arguments()]
     with step("The builder image"):
         _build_image(BUILDER_IMAGE, "Dockerfile.builder", *bases)
 

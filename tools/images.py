@@ -15,8 +15,6 @@ from sources import BRANCH, SAMPLE_SERVER, make_repository
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUILDER_BASES = {"ERLANG_IMAGE": base_images.BUILDER, "BASE_IMAGE": base_images.MEMBER}
-"""The build arguments of the builder image, and the images that they are to name."""
 IMAGE_TIMEOUT = 900.0
 """Seconds that an image, or the release of the sample server, may take to build."""
 
@@ -37,8 +35,7 @@ def build(tag: str, folder: Path, *build_args: str, dockerfile: str = "Dockerfil
 
 def builder_image(tag: str) -> str:
     """Build the builder image from the sources as they are; return its name. Raises ToolError."""
-    bases = [f"{name}={base_images.ensure(image)}" for name, image in BUILDER_BASES.items()]
-    return build(tag, ROOT, *bases, dockerfile="Dockerfile.builder")
+    return build(tag, ROOT, *base_images.arguments(), dockerfile="Dockerfile.builder")
 
 
 def sample_release(builder_image: str, cache: Path) -> Path:

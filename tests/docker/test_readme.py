@@ -15,7 +15,6 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import base_images
-import images
 import pytest
 from console import ROOT, wait_for
 from docker_cli import docker, docker_result
@@ -87,10 +86,7 @@ def _image(name: str) -> str:
 
 
 def _write_shim(path: Path, source: Path) -> None:
-    bases = [
-        f"--build-arg={name}={base_images.ensure(image)}"
-        for name, image in images.BUILDER_BASES.items()
-    ]
+    bases = [f"--build-arg={argument}" for argument in base_images.arguments()]
     given = {
         "GIT_CONFIG_COUNT": "2",
         "GIT_CONFIG_KEY_0": "url.file:///github.insteadOf",
