@@ -21,6 +21,7 @@ from member_entrypoint.terms import Atom, show
 
 LONGEST_JOIN = 60.0  # seconds for one run of join_cluster
 TRIES = 3
+TRUE = Atom("true")
 LOCK = Atom("mongooseim_entrypoint_join")
 
 
@@ -162,7 +163,7 @@ def _turn(member: Member, target: str, pauses: Pauses) -> Iterator[None]:
     with connection:
         wanted = (Atom("set_lock"), (LOCK, connection.pid))
         try:
-            while connection.request("global_name_server", wanted, ANSWER_TIMEOUT) != Atom("true"):
+            while connection.request_all("global_name_server", [wanted], ANSWER_TIMEOUT) != [TRUE]:
                 if pauses.over():
                     raise TryAgainError(f"{member.node} has waited for its turn to join {target}")
                 if pauses.time_to_speak("turn"):

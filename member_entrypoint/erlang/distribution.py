@@ -16,21 +16,15 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from member_entrypoint.erlang import epmd, messages
-from member_entrypoint.erlang.etf import (
-    NEW_PID,
-    NEW_REFERENCE,
-    OLD_PID,
-    OLD_REFERENCE,
-    VERSION,
-    Identifier,
-    encode,
-)
+from member_entrypoint.erlang.etf import VERSION, Identifier, encode
 from member_entrypoint.network.addresses import connected, notice_when_dead
 from member_entrypoint.terms import Atom, TermError
 
 if TYPE_CHECKING:
     import socket
 
+Call = tuple[str, str, list[Any]]
+"""Module, function, arguments."""
 HIGHEST, LOWEST = 6, 5
 # A node keeps each name that it was ever connected with, an atom, for as long as it lives: those
 # of a process that connects again and again are few.
@@ -116,7 +110,7 @@ class Connection:
         """
         self._deadline = time.monotonic() + timeout
         self._name = f"entrypoint-{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}@{own_host}"
-        self._calls = 0
+        self._used = 0
         self._waiting: deque[Any] = deque()
         self._received = bytearray()
         # TLS has frames of the handshake begin as packets do. Source: inet_tls_dist in OTP.
@@ -170,45 +164,57 @@ class Connection:
         `{badrpc, Reason}` is returned as it is. Raises `DistributionError`, or `TermError` for
         arguments that are no Erlang terms.
         """
-        request = (Atom("call"), Atom(module), Atom(function), arguments, Atom("user"))
-        return self.request("rex", request, timeout)
+        (answer,) = self.call_all([(module, function, arguments)], timeout)
+        return answer
 
-    def request(self, name: str, request: Any, timeout: float) -> Any:
-        """Return what the server that is registered as `name` there answers to a request.
+    def call_all(self, calls: list[Call], timeout: float) -> list[Any]:
+        """Return what each call gives; the node works at them at the same time. As for `call`.
 
-        As for `call`, which asks the server `rex`.
+        `timeout` in seconds holds for the first answer, and again for each further one.
+        """
+        call, user = Atom("call"), Atom("user")
+        requests = [(call, Atom(name), Atom(what), given, user) for name, what, given in calls]
+        return self.request_all("rex", requests, timeout)
+
+    def request_all(self, name: str, requests: list[Any], timeout: float) -> list[Any]:
+        """Return what the server that is registered as `name` there answers to each request.
+
+        As for `call_all`, which asks the server `rex`.
         """
         self._deadline = time.monotonic() + timeout
-        self._calls += 1
-        reference = self._reference(self._calls)
+        open_requests = [self._request(name, request) for request in requests]
+        answers: dict[Identifier, Any] = {}
+        while len(answers) < len(requests):
+            match self._receive():
+                case (Identifier() as reference, answer) if reference in open_requests:
+                    answers[reference] = answer
+                    self._deadline = time.monotonic() + timeout
+                case _ if len(self._waiting) == MOST_WAITING:
+                    raise DistributionError("the node sends messages that nobody asked for")
+                case other:
+                    self._waiting.append(other)
+        return [answers[reference] for reference in open_requests]
+
+    def _request(self, name: str, request: Any) -> Identifier:
+        """Send a request; return the reference that its answer begins with."""
+        reference = self._reference()
         message = (Atom("$gen_call"), (self.pid, reference), request)
         self._send((messages.REG_SEND, self.pid, Atom(""), Atom(name)), message)
-        while True:
-            answer = self._receive()
-            if isinstance(answer, tuple) and answer[:1] == (reference,):
-                return answer[1]
-            if len(self._waiting) == MOST_WAITING:
-                raise DistributionError("the node sends messages that nobody asked for")
-            self._waiting.append(answer)
+        return reference
 
     def monitor(self, name: str) -> None:
         """Have `receive` return `(DOWN, Reason)` when the process of this name ends there."""
-        self._calls += 1
-        self._send((messages.MONITOR_P, self.pid, Atom(name), self._reference(self._calls)))
+        self._send((messages.MONITOR_P, self.pid, Atom(name), self._reference()))
 
     @property
     def pid(self) -> Identifier:
         """The process that we pretend to be."""
-        if self._new:
-            return Identifier(NEW_PID, self._name, struct.pack("!III", 1, 0, self._creation))
-        return Identifier(OLD_PID, self._name, struct.pack("!IIB", 1, 0, self._creation & 3))
+        return messages.pid(self._name, self._creation, new=self._new)
 
-    def _reference(self, number: int) -> Identifier:
-        if self._new:
-            rest = struct.pack("!IIII", self._creation, number, 0, 0)
-            return Identifier(NEW_REFERENCE, self._name, rest, 3)
-        rest = struct.pack("!BIII", self._creation & 3, number, 0, 0)
-        return Identifier(OLD_REFERENCE, self._name, rest, 3)
+    def _reference(self) -> Identifier:
+        """Return a reference that was not used yet."""
+        self._used += 1
+        return messages.reference(self._name, self._creation, self._used, new=self._new)
 
     def receive(self, timeout: float | None) -> Any:
         """Return the next message sent to us; None waits for ever, answering the node's ticks.

@@ -7,7 +7,15 @@ import os
 import struct
 from typing import Any
 
-from member_entrypoint.erlang.etf import LONGEST_ATOM, Reader
+from member_entrypoint.erlang.etf import (
+    LONGEST_ATOM,
+    NEW_PID,
+    NEW_REFERENCE,
+    OLD_PID,
+    OLD_REFERENCE,
+    Identifier,
+    Reader,
+)
 from member_entrypoint.terms import Atom, TermError
 
 try:
@@ -72,6 +80,22 @@ def random_number() -> int:
 def digest(cookie: str, challenge: int) -> bytes:
     """Return what proves to the sender of `challenge` that we know `cookie`."""
     return md5(f"{cookie}{challenge}".encode(), usedforsecurity=False).digest()  # type: ignore[no-any-return]
+
+
+def pid(node: str, creation: int, *, new: bool) -> Identifier:
+    """Return the pid of the only process of a node; `new` ones are those of OTP 23 and newer."""
+    if new:
+        return Identifier(NEW_PID, node, struct.pack("!III", 1, 0, creation))
+    return Identifier(OLD_PID, node, struct.pack("!IIB", 1, 0, creation & 3))
+
+
+def reference(node: str, creation: int, number: int, *, new: bool) -> Identifier:
+    """Return the reference of a node that has this number."""
+    if new:
+        rest = struct.pack("!IIII", creation, number, 0, 0)
+        return Identifier(NEW_REFERENCE, node, rest, 3)
+    rest = struct.pack("!BIII", creation & 3, number, 0, 0)
+    return Identifier(OLD_REFERENCE, node, rest, 3)
 
 
 def delivered(packet: bytes) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from member_entrypoint import terms
 from member_entrypoint.erlang import distribution
+from member_entrypoint.erlang.distribution import Call
 from member_entrypoint.erlang.epmd import NotRegisteredError
 from member_entrypoint.erlang.reach import FIXED_PORT, app_config_of, flags_of, reach
 from member_entrypoint.erlang.way import Way
@@ -19,7 +20,6 @@ from member_entrypoint.terms import Atom, TermError
 if TYPE_CHECKING:
     from member_entrypoint.network import names
 
-Call = tuple[str, str, list[Any]]
 ONCE = ("proto_dist", "epmd_module", "start_epmd", "erl_epmd_port", "ssl_dist_optfile")
 EACH = ("ssl_dist_opt", "kernel", "pa", "pz", "epmd_port")
 """Flags that a VM that asks needs, too: those of which the last counts, all of the others."""
@@ -205,7 +205,7 @@ class Erlang:
         """Return the answers; raises `DistributionError` where a VM may get them."""
         try:
             with self.connect(node, timeout) as connection:
-                return [connection.call(*call, timeout) for call in calls]
+                return connection.call_all(calls, timeout)
         except distribution.OtherNodeError as error:
             raise OtherNameError(node, error.node) from None
         except (distribution.NoAnswerError, TermError) as error:

@@ -65,6 +65,8 @@ class Manners:
     """What it sends without end instead of an answer."""
     answer: Answer = lambda *_: BADRPC
     """What a function called gives."""
+    gathers: int = 1
+    """How many answers it gathers before it sends them, the last one first."""
     waits: float = 0.0
     """Seconds that it, and its epmd, take for each message."""
     drips: float | None = None
@@ -113,6 +115,7 @@ class Wire:
         self._manners = manners
         self._stopped = stopped
         self.sent = 0
+        self.gathered: list[bytes] = []
 
     def send(self, data: bytes) -> None:
         """Send as the manners have it; raises `GoneError`."""
@@ -280,4 +283,7 @@ def answer_packet(wire: Wire, manners: Manners, node: Node) -> None:
     while manners.floods_with:
         wire.send(manners.floods_with)
     result = manners.answer(module, function, arguments)
-    wire.send(packet((2, Atom(""), sender), (reference, result)))
+    wire.gathered.append(packet((2, Atom(""), sender), (reference, result)))
+    if len(wire.gathered) == manners.gathers:
+        wire.send(b"".join(reversed(wire.gathered)))
+        wire.gathered.clear()

@@ -11,6 +11,7 @@ from misbehaving_node import CHALLENGE, Manners, Node, packet, running
 
 from member_entrypoint.erlang import distribution, epmd
 from member_entrypoint.erlang.distribution import (
+    Call,
     Connection,
     DistributionError,
     NoAnswerError,
@@ -25,7 +26,7 @@ ADDRESS = new_address()
 NAME = "mongooseim@chat-1"
 COOKIE = "sample"
 LONG, SHORT, STEP = 60.0, 1.0, 0.3
-CALL: tuple[str, str, list[Any]] = ("erlang", "node", [])
+CALL: Call = ("erlang", "node", [])
 PROTOCOLS = [pytest.param(False, id="new"), pytest.param(True, id="old")]
 
 
@@ -53,6 +54,30 @@ def test_a_node_answers_calls(*, old: bool) -> None:
         for number in range(3):
             call = ("lists", "seq", [number, Atom("é"), b"\0", "x"])
             assert connection.call(*call, LONG) == ("lists", "seq", [number, "é", b"\0", [120]])
+
+
+@pytest.mark.parametrize("old", PROTOCOLS)
+def test_several_calls_are_sent_before_the_first_answer_comes(*, old: bool) -> None:
+    """A node works at them side by side; each has its own answer, whichever comes first."""
+    calls: list[Call] = [("lists", "seq", [number]) for number in range(3)]
+    with (
+        running(ADDRESS, Manners(old=old, answer=answer, gathers=len(calls))) as node,
+        connect(node) as connection,
+    ):
+        assert connection.call_all(calls, LONG) == calls
+        assert connection.call_all([], LONG) == []
+
+
+def test_what_answers_no_call_is_kept_for_whom_it_concerns() -> None:
+    """A message of the node comes between its answers, and one that looks like an answer."""
+    stray = [([1], Atom("x")), (Atom("event"), b"x"), (Atom("x"),)]
+    between = b"".join(packet((2, Atom(""), 0), message) for message in stray)
+    with (
+        running(ADDRESS, Manners(answer=answer, before_answer=between)) as node,
+        connect(node) as connection,
+    ):
+        assert connection.call(*CALL, LONG) == CALL
+        assert [connection.receive(LONG) for _ in stray] == stray
 
 
 def test_the_old_handshake_is_that_of_the_manual() -> None:
