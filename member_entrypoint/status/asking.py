@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from member_entrypoint.cluster import peers
-from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
+from member_entrypoint.cluster.knowledge import Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.terms import Atom
 
@@ -59,13 +59,13 @@ def ask(
     nodes: Iterable[str],
     on_disk: Callable[[], Nodes],
     timeout: float,
-    likely: Nodes = NOBODY,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Asked:
     """Return what this node and `nodes` say, and those whom they list, within `timeout` seconds.
 
     `on_disk` are the members that the disk knows, asked where this node does not say its own. Those
-    of the `likely` members to which this node is connected are asked before it has said so. No VM
-    is booted for it.
+    to which this node is connected are asked before it has said whom it lists. `meanwhile` is
+    called once, while they answer. No VM is booted for it.
     """
     deadline = time.monotonic() + timeout
     member.erlang.boots_vms = False
@@ -81,7 +81,8 @@ def ask(
     known = reached.answer(min(deadline, time.monotonic() + FIRST_WAIT)) or {}
     member.erlang.known_addresses.update(known)
     wanted = {own, *nodes}
-    begin(wanted | (likely & known.keys()))
+    begin(wanted | known.keys())
+    meanwhile()
     said = asked[own].answer(deadline)
     wanted |= said.members if said and said.state is State.UP else on_disk()
     while True:

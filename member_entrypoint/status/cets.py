@@ -2,14 +2,12 @@
 
 from member_entrypoint.cluster import discovery
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.release.cets import Cets
 from member_entrypoint.status.survey import CetsNodes
 
 
-def look(member: Member, timeout: float) -> CetsNodes | None:
-    """Return the nodes for CETS, DNS asked for at most `timeout` seconds; None without CETS."""
-    found = member.cets
-    if found is None:
-        return None
+def look(member: Member, found: Cets, timeout: float) -> CetsNodes:
+    """Return the nodes for CETS, DNS asked for at most `timeout` seconds."""
     listed = discovery.read_nodes(found.node_list) if found.node_list else None
     name = member.settings.discovery_name or ""
     told = CetsNodes(found.only, found.node_list, listed, name)

@@ -7,15 +7,17 @@ import os
 import sys
 import time
 from collections.abc import MutableMapping, Sequence
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from member_entrypoint import environment as process_environment
 from member_entrypoint.errors import EntrypointError
 from member_entrypoint.files import users
 from member_entrypoint.places import Places
-from member_entrypoint.status import gathering, text
+from member_entrypoint.status import gathering
 from member_entrypoint.status.survey import Survey
-from member_entrypoint.status.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from member_entrypoint.status.verdict import Verdict
 
 USAGE = "status [--json] [--watch [SECONDS]]"
 WRONG_ARGUMENTS = 78
@@ -113,19 +115,34 @@ def become_member(environment: MutableMapping[str, str]) -> None:
 
 def look(environment: MutableMapping[str, str], options: Options) -> int:
     """Look once; print it, and return the exit status."""
-    survey = gathering.take(environment)
+    status, shown = _seen(environment, options)
+    sys.stdout.write(shown)
+    return status
+
+
+def _seen(environment: MutableMapping[str, str], options: Options) -> tuple[int, str]:
+    """Return the exit status, and what is to be printed."""
+    survey = gathering.take(environment, meanwhile=_import_what_shows)
+    from member_entrypoint.status.verdict import judge
+
     verdict = judge(survey)
-    sys.stdout.write(_shown(survey, verdict, options, environment))
-    return 0 if verdict.well else 1
+    return 0 if verdict.well else 1, _shown(survey, verdict, options, environment)
+
+
+def _import_what_shows() -> None:
+    """Import what is not needed before the members have answered."""
+    from member_entrypoint.status import text  # noqa: F401
 
 
 def _shown(
-    survey: Survey, verdict: Verdict, options: Options, environment: MutableMapping[str, str]
+    survey: Survey, verdict: "Verdict", options: Options, environment: MutableMapping[str, str]
 ) -> str:
     if options.json:
         from member_entrypoint.status import document
 
         return document.write(survey, verdict)
+    from member_entrypoint.status import text
+
     return text.show(survey, verdict, _width(), colour=_has_colour(environment))
 
 
@@ -159,10 +176,7 @@ def watch(environment: MutableMapping[str, str], options: Options, interval: flo
         while True:
             began = time.monotonic()
             try:
-                survey = gathering.take(environment)
-                verdict = judge(survey)
-                status = 0 if verdict.well else 1
-                shown = _shown(survey, verdict, options, environment)
+                status, shown = _seen(environment, options)
             except EntrypointError as error:
                 status, shown = 1, f"{error}\n"
             sys.stdout.write(_redrawn(shown, interval) if redraws else shown)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from member_entrypoint import settings, state
 from member_entrypoint.cluster import facts
@@ -13,23 +13,30 @@ from member_entrypoint.files import users
 from member_entrypoint.health import probe
 from member_entrypoint.places import Places
 from member_entrypoint.release import flags
-from member_entrypoint.status.survey import Disk, Notes, Survey, Wait
+from member_entrypoint.status.survey import CetsNodes, Disk, Notes, Survey, Wait
 
 TIMEOUT = 1.0
 """Seconds for all questions together; a cluster that is well needs some hundredths of them."""
 
 
-def take(environment: Mapping[str, str], timeout: float = TIMEOUT) -> Survey:
+def take(
+    environment: Mapping[str, str],
+    timeout: float = TIMEOUT,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Survey:
     """Return what is known, after `timeout` seconds at most; `environment` is the container's.
 
-    Raises `ConfigurationError` where the settings are wrong.
+    `meanwhile` is called while members answer. Raises `ConfigurationError` where the settings are
+    wrong.
     """
     began = time.monotonic()
-    survey = _take(environment, timeout)
+    survey = _take(environment, timeout, meanwhile)
     return survey._replace(at=time.time(), took=time.monotonic() - began)
 
 
-def _take(environment: Mapping[str, str], timeout: float) -> Survey:
+def _take(
+    environment: Mapping[str, str], timeout: float, meanwhile: Callable[[], object]
+) -> Survey:
     chosen = settings.read(environment)
     places = Places(chosen.root)
     notes = read_notes(places.root)
@@ -52,15 +59,17 @@ def _take(environment: Mapping[str, str], timeout: float) -> Survey:
     if not member.erlang.reach.direct:
         how = member.erlang.way.unheeded()
         return survey._replace(cannot_ask=f"the members are not asked: {how}")
-    return _asked(member, survey, timeout)
+    return _asked(member, survey, timeout, meanwhile)
 
 
-def _asked(member: Member, survey: Survey, timeout: float) -> Survey:
+def _asked(
+    member: Member, survey: Survey, timeout: float, meanwhile: Callable[[], object]
+) -> Survey:
     """Ask this node, its members, and whom it joins or waits for."""
-    from member_entrypoint.status import asking, cets  # only where there is somebody to ask
+    from member_entrypoint.status import asking  # only where there is somebody to ask
 
     began = time.monotonic()
-    listing = cets.look(member, timeout / 2) if member.cets else None
+    listing = _cets(member, timeout / 2)
     nodes = {member.role.target or member.node}
     if listing:
         nodes |= {*(listing.listed or ()), *(listing.in_dns or ())}
@@ -74,8 +83,16 @@ def _asked(member: Member, survey: Survey, timeout: float) -> Survey:
 
     # What DNS has taken, which is half of the time and more on a busy machine, costs no answers.
     left = round(max(timeout / 2, timeout - (time.monotonic() - began)), 1)
-    found = asking.ask(member, nodes, on_disk, left, survey.disk.record.members)
+    found = asking.ask(member, nodes, on_disk, left, meanwhile)
     return survey._replace(disk=disk, peers=found.peers, connected=found.connected, cets=listing)
+
+
+def _cets(member: Member, timeout: float) -> CetsNodes | None:
+    if member.cets is None:
+        return None
+    from member_entrypoint.status import cets  # it imports what asks DNS
+
+    return cets.look(member, member.cets, timeout)
 
 
 def _unreadable(places: Places) -> str:
