@@ -6,7 +6,6 @@ Source: "Distribution Protocol" in the ERTS manual, "EPMD Protocol".
 import re
 import struct
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from member_entrypoint.network.addresses import connected
@@ -124,11 +123,14 @@ def _ask(address: str, port: int, request: bytes, timeout: float) -> bytes:
     deadline = time.monotonic() + timeout
     answer = bytearray()
     try:
-        with closing(_request(address, port, request, deadline)) as connection:
+        connection = _request(address, port, request, deadline)
+        try:
             while part := _receive(connection, deadline):
                 answer += part
                 if len(answer) > LONGEST_ANSWER:
                     raise NotRegisteredError(f"what answers on {address} port {port} is no epmd")
+        finally:
+            connection.close()
     except TimeoutError:
         raise NotRegisteredError(
             f"no answer from {address} port {port} (epmd) within {timeout:g} s"

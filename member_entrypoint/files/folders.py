@@ -8,8 +8,6 @@ root can have made, and looks at what it has opened, not at what a name said a m
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from member_entrypoint.errors import ConfigurationError
 
@@ -20,9 +18,8 @@ MOST_LINKS = 40  # as the kernel, path_resolution(7)
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-@contextmanager
-def opened(root: str, path: str, owners: set[int] | None = None) -> Iterator[int]:
-    """Provide a descriptor of the folder `path`, made if it is missing, for as long as the block.
+def open_made(root: str, path: str, owners: set[int] | None = None) -> int:
+    """Return a descriptor of the folder `path`, which is made if it is missing.
 
     `root` stands for `/` and is trusted. `owners` are the users who may have the folder, None for
     any: where it is mounted, or where only root can have put it. Raises `ConfigurationError` that
@@ -40,17 +37,20 @@ def opened(root: str, path: str, owners: set[int] | None = None) -> Iterator[int
                 continue
             links += 1
             if links > MOST_LINKS or not _only_root_can_write(folder):
-                raise ConfigurationError(_refusal(path, f"{name!r} in it is a link"))
+                refusal = _refusal(path, f"{name!r} in it is a link")
+                raise ConfigurationError(refusal)  # noqa: TRY301 - closed like all errors
             if target.startswith("/"):
                 os.close(folder)
                 folder = os.open(root, ROOT)
             parts[:0] = [part for part in target.split("/") if part not in {"", "."}]
         owner = os.fstat(folder).st_uid
         if owners is not None and owner not in owners:
-            raise ConfigurationError(_refusal(path, f"it belongs to uid {owner}"))
-        yield folder
-    finally:
+            refusal = _refusal(path, f"it belongs to uid {owner}")
+            raise ConfigurationError(refusal)  # noqa: TRY301 - as above
+    except BaseException:
         os.close(folder)
+        raise
+    return folder
 
 
 def _link(folder: int, name: str) -> str | None:

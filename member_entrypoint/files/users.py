@@ -3,7 +3,6 @@
 A container that starts as another user keeps that user, and needs no root.
 """
 
-import contextlib
 import errno
 import functools
 import os
@@ -57,11 +56,11 @@ def member_user(places: Places) -> User | None:
 
 def running_user(places: Places) -> User | None:
     """Return the user of the member that runs as PID 1; None for root, and if none is known to."""
-    with contextlib.suppress(OSError):
+    try:
         hint, first = os.stat(os.path.join(places.run, "etc")).st_uid, os.stat("/proc/1")
-        if hint and hint == first.st_uid:
-            return User(first.st_uid, first.st_gid)
-    return None
+    except OSError:
+        return None
+    return User(first.st_uid, first.st_gid) if hint and hint == first.st_uid else None
 
 
 def may_switch_to(user: User) -> bool:
@@ -103,24 +102,18 @@ def change_owner(paths: Iterable[str], user: User, places: Places) -> Iterator[N
     for path in paths:
         # Everybody may make folders in /run: there, the owner tells who has.
         owners = {0, user.uid} if path == places.run else None
-        with contextlib.suppress(OSError), folders.opened(places.root, path, owners) as folder:
+        try:
+            folder = folders.open_made(places.root, path, owners)
+        except OSError:
+            yield
+            continue
+        try:
             folders.change_owner(folder, user.uid, user.gid)
+        except OSError:
+            pass
+        finally:
+            os.close(folder)
         yield
-
-
-@contextlib.contextmanager
-def acting_as(user: User) -> Iterator[None]:
-    """Let root do what only `user` may do, for as long as the block; one thread only."""
-    groups, gid = os.getgroups(), os.getegid()
-    os.setgroups(_kept(groups))
-    os.setegid(user.gid)
-    os.seteuid(user.uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(gid)
-        os.setgroups(groups)
 
 
 def _kept(groups: list[int]) -> list[int]:
@@ -147,20 +140,33 @@ def open_to_read(path: str, places: Places) -> int:
             folders.is_mounted(folder, places.root)
             or folders.can_be_replaced_by(user.uid, user.gid, folder)
         ):
-            with contextlib.suppress(OSError):
+            try:
                 return folders.open_alone(path)
+            except OSError:
+                pass
         reason = f"only root may read it, and {NAME} (uid {user.uid}) can have put it there"
         raise PermissionError(errno.EACCES, reason, path)
     return os.open(path, READ)
 
 
 def open_as_member(path: str, places: Places) -> int:
-    """Return a descriptor to read what the member's user may read; raises OSError."""
+    """Return a descriptor to read what the member's user may read; raises OSError.
+
+    Root acts as that user meanwhile: in one thread only.
+    """
     user = _user_to_act_as(places)
     if user is None:
         return os.open(path, READ)
-    with acting_as(user):
+    groups, gid = os.getgroups(), os.getegid()
+    os.setgroups(_kept(groups))
+    os.setegid(user.gid)
+    os.seteuid(user.uid)
+    try:
         return os.open(path, READ)
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def _user_to_act_as(places: Places) -> User | None:
@@ -174,10 +180,12 @@ def _user_to_act_as(places: Places) -> User | None:
 def drop_root(user: User, environment: MutableMapping[str, str], places: Places) -> None:
     """Switch from root to `user` for good; `environment` becomes that of `user`."""
     for descriptor in (0, 1, 2):
-        with contextlib.suppress(OSError):
+        try:
             if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 # Else `user` cannot open /dev/stdout. Docker does the same for a user it is given.
                 os.fchown(descriptor, user.uid, -1)
+        except OSError:
+            pass
     become(user)
     variables.switch_user(environment, NAME, places.run)
 
@@ -198,8 +206,10 @@ def check_data_writable(places: Places, node: str) -> None:
     paths = [places.data]
     if os.path.isdir(mnesia):
         paths.append(mnesia)
-        with contextlib.suppress(OSError):
+        try:
             paths += [os.path.join(mnesia, name) for name in os.listdir(mnesia)]
+        except OSError:
+            pass
     for path in paths:
         if os.path.exists(path) and not can_write(path):
             raise ConfigurationError(not_writable(path))

@@ -151,8 +151,9 @@ def test_a_file_of_root_in_a_folder_of_the_members_may_be_a_second_name(
     inside.parent.mkdir()
     for each in (file, inside):
         each.write_text("")
-    with folders.opened(places.root, places.run) as top:
-        folders.change_owner(top, *USER, links_protected=links_protected)
+    top = folders.open_made(places.root, places.run)
+    folders.change_owner(top, *USER, links_protected=links_protected)
+    os.close(top)
     assert file.stat().st_uid == (USER.uid if links_protected else 0)
     assert inside.stat().st_uid == inside.parent.stat().st_uid == USER.uid
 
