@@ -50,18 +50,23 @@ def main() -> int:
     if arguments[:1] == ["check"]:
         from member_entrypoint.diagnosis import check
 
-        return check.main(arguments[1:])
+        check.run(arguments[1:])
     if arguments == ["--help"]:
-        sys.stdout.write(HELP)
-        return 0
+        return _printed(HELP)
     if arguments == ["--version"]:
         from member_entrypoint import VERSION
 
-        sys.stdout.write(f"member-entrypoint {VERSION}\n")
-        return 0
+        return _printed(f"member-entrypoint {VERSION}\n")
     from member_entrypoint import life
 
     return life.main(arguments)
+
+
+def _printed(text: str) -> int:
+    """Print a text; return the exit status."""
+    from member_entrypoint import printing
+
+    return printing.put(text, 0)
 
 
 if __name__ == "__main__":

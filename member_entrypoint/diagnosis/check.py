@@ -5,14 +5,13 @@ nodes as `look` does, and has the same decision made. So it may run beside a mem
 user.
 """
 
-import contextlib
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
-from member_entrypoint import environment
+from member_entrypoint import environment, printing
 from member_entrypoint.diagnosis import given, network, plan, volume
 from member_entrypoint.diagnosis.findings import ITSELF, Findings, Level
 from member_entrypoint.errors import ConfigurationError, EntrypointError
@@ -22,26 +21,31 @@ from member_entrypoint.network import surroundings
 ALLOWED: tuple[list[str], ...] = ([], ["--json"])
 
 
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Do what `main` does, and end: at once, since nobody waits for questions that are late."""
+    os._exit(main(arguments))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print what was found, as JSON if that is asked for; return the exit status."""
     _take_signals()
     if list(arguments) not in ALLOWED:
-        sys.stderr.write(f"check is asked {' '.join(arguments)!r}; allowed: check, check --json\n")
+        printing.complain(f"check is asked {' '.join(arguments)!r}; allowed: check, check --json")
         return ConfigurationError.status
     found = Findings()
     try:
         with found.refusals("settings"):
             look(found)
     except Exception as error:  # noqa: BLE001 - all else that was found is said
-        sys.stderr.write(traceback.format_exc())
+        printing.complain(traceback.format_exc().rstrip())
         text = f"check itself failed ({error!r}), so what comes after this is not known"
         found.error(ITSELF, text, "report it, with what stands above", EntrypointError.status)
     shown = found.as_json() if arguments else found.as_lines()
-    _print(f"{shown}\n".encode(errors="backslashreplace"))
+    status = printing.put(f"{shown}\n", found.status)
     if os.getpid() == 1 and found.status:
         errors = [each.text for each in found.all if each.level is Level.ERROR]
         termination_log.note(environment.own_root(), "\n".join(errors))
-    return found.status
+    return status
 
 
 def look(found: Findings) -> None:
@@ -69,13 +73,6 @@ def look(found: Findings) -> None:
             "there is no network but the loopback: what depends on others is not known",
             "run check in the network of the member",
         )
-
-
-def _print(data: bytes) -> None:
-    """Write all of it, if somebody reads; nothing is left to be flushed when the process ends."""
-    with contextlib.suppress(OSError):
-        while data:
-            data = data[os.write(1, data) :]
 
 
 def _take_signals() -> None:

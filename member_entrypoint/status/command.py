@@ -1,15 +1,14 @@
 """The command `member-entrypoint status`: its words, whom it runs as, and how often it looks."""
 
 import _signal  # type: ignore[import-not-found]
-import contextlib
 import gc
 import os
-import sys
 import time
 from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from member_entrypoint import environment as process_environment
+from member_entrypoint import printing
 from member_entrypoint.errors import EntrypointError
 from member_entrypoint.files import users
 from member_entrypoint.places import Places
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from member_entrypoint.status.verdict import Verdict
 
 USAGE = "status [--json] [--watch [SECONDS]]"
-WRONG_ARGUMENTS = 78
+NOT_WELL, WRONG_ARGUMENTS = 1, 78
 DEFAULT_WIDTH = 80
 DEFAULT_INTERVAL = 2.0
 LONGEST_INTERVAL = 86400.0
@@ -32,11 +31,7 @@ SECRETS = ("CLUSTER_COOKIE", process_environment.COOKIE_FILE)
 
 def run(words: Sequence[str]) -> NoReturn:
     """Do what `main` does, and end: at once, since nobody waits for questions that are late."""
-    status = main(words)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
+    os._exit(main(words))
 
 
 class Options(NamedTuple):
@@ -57,25 +52,18 @@ def main(words: Sequence[str]) -> int:
     try:
         options = parse(words)
     except UsageError as error:
-        sys.stderr.write(f"{error}; allowed: {USAGE}\n")
+        printing.complain(f"{error}; allowed: {USAGE}")
         return WRONG_ARGUMENTS
+    environment = process_environment.variables()
+    for secret in SECRETS:
+        environment.pop(secret, None)
     try:
-        environment = process_environment.variables()
-        for secret in SECRETS:
-            environment.pop(secret, None)
-        become_member(environment)
         if options.interval is None:
-            status = look(environment, options)
-            sys.stdout.flush()
-            return status
+            return look(environment, options)
         return watch(environment, options, options.interval)
     except EntrypointError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except BrokenPipeError:
-        # Who read has gone, as `head` does; nothing is left to be flushed at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        printing.complain(str(error))
+        return NOT_WELL
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -114,19 +102,19 @@ def become_member(environment: MutableMapping[str, str]) -> None:
 
 
 def look(environment: MutableMapping[str, str], options: Options) -> int:
-    """Look once; print it, and return the exit status."""
+    """Look once; print it, and return the exit status. Raises `EntrypointError`."""
     status, shown = _seen(environment, options)
-    sys.stdout.write(shown)
-    return status
+    return printing.put(shown, status)
 
 
 def _seen(environment: MutableMapping[str, str], options: Options) -> tuple[int, str]:
     """Return the exit status, and what is to be printed."""
+    become_member(environment)
     survey = gathering.take(environment, meanwhile=_import_what_shows)
     from member_entrypoint.status.verdict import judge
 
     verdict = judge(survey)
-    return 0 if verdict.well else 1, _shown(survey, verdict, options, environment)
+    return 0 if verdict.well else NOT_WELL, _shown(survey, verdict, options, environment)
 
 
 def _import_what_shows() -> None:
@@ -148,7 +136,7 @@ def _shown(
 
 def _width() -> int:
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or DEFAULT_WIDTH
+        return os.get_terminal_size(printing.OUTPUT).columns or DEFAULT_WIDTH
     except OSError:
         return DEFAULT_WIDTH
 
@@ -156,7 +144,7 @@ def _width() -> int:
 def _has_colour(environment: MutableMapping[str, str]) -> bool:
     """Tell whether to use colour: on a terminal, unless NO_COLOR (no-color.org) says otherwise."""
     plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
+    return os.isatty(printing.OUTPUT) and not plain
 
 
 def watch(environment: MutableMapping[str, str], options: Options, interval: float) -> int:
@@ -168,31 +156,31 @@ def watch(environment: MutableMapping[str, str], options: Options, interval: flo
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
         _signal.signal(number, stop)
     gc.enable()
-    redraws = sys.stdout.isatty() and not options.json
-    status, shown = 1, ""
+    redraws = os.isatty(printing.OUTPUT) and not options.json
+    status, shown = NOT_WELL, ""
     try:
         if redraws:
-            sys.stdout.write(OTHER_SCREEN + HIDE)
+            printing.write(OTHER_SCREEN + HIDE)
         while True:
             began = time.monotonic()
             try:
                 status, shown = _seen(environment, options)
             except EntrypointError as error:
-                status, shown = 1, f"{error}\n"
-            sys.stdout.write(_redrawn(shown, interval) if redraws else shown)
-            sys.stdout.flush()
+                status, shown = NOT_WELL, f"{error}\n"
+            printing.write(_redrawn(shown, interval) if redraws else shown)
             time.sleep(max(0.0, began + interval - time.monotonic()))
     except KeyboardInterrupt:
         return status
+    except OSError as error:
+        return printing.failed(error, status)
     finally:
         if redraws:
-            sys.stdout.write(SHOW + BACK + shown)
-            sys.stdout.flush()
+            printing.put(SHOW + BACK + shown, status)
 
 
 def _redrawn(shown: str, interval: float) -> str:
     """Return what replaces the last look on a terminal; what does not fit on it is left."""
     now = time.strftime("%H:%M:%S UTC", time.gmtime())
     lines = [f"every {interval:g} s; {now}; Ctrl-C ends it", "", *shown.splitlines()]
-    height = os.get_terminal_size(sys.stdout.fileno()).lines
+    height = os.get_terminal_size(printing.OUTPUT).lines
     return HOME + "\n".join(line + CLEAR_LINE for line in lines[: height or None]) + CLEAR_BELOW

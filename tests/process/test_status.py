@@ -30,6 +30,7 @@ NOT_NEEDED = {
     "dns",
     "logging",
     "psutil",
+    "random",
     "secrets",
     "socket",
     "ssl",
@@ -220,15 +221,6 @@ def test_watching_as_json_gives_a_line_each_time(machine: Machine, release: Fake
     assert running.wait() == 1
     for line in running.output().splitlines():
         assert json.loads(line)["kind"] == "no_server"
-
-
-def test_who_has_gone_is_not_told(machine: Machine, release: FakeRelease) -> None:
-    """A pipe that nobody reads is no traceback."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    running = machine.start(PLAIN, ["status"], environment=release.environment(), stdout=writer)
-    os.close(writer)
-    assert running.wait() == 1
 
 
 def test_what_status_imports_is_little(python: Path) -> None:

@@ -12,7 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MEMBER, BUILDER = "member_entrypoint", "builder_entrypoint"
 ORDER = (
-    ("", "errors", "terms", "pauses", "environment", "log", "values", "settings", "programs"),
+    (
+        "",
+        "errors",
+        "terms",
+        "pauses",
+        "environment",
+        "log",
+        "values",
+        "settings",
+        "programs",
+        "printing",
+    ),
     ("files.whole",),
     ("state", "counts", "places"),
     ("files.folders", "files.users", "files.mounts", "files.record", "files.termination_log"),
