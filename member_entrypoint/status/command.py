@@ -109,12 +109,26 @@ def look(environment: MutableMapping[str, str], options: Options) -> int:
 
 def _seen(environment: MutableMapping[str, str], options: Options) -> tuple[int, str]:
     """Return the exit status, and what is to be printed."""
-    become_member(environment)
-    survey = gathering.take(environment, meanwhile=_import_what_shows)
+    try:
+        become_member(environment)
+        survey = gathering.take(environment, meanwhile=_import_what_shows)
+    except EntrypointError as error:
+        if not options.json:
+            raise
+        return NOT_WELL, _refused(error)
     from member_entrypoint.status.verdict import judge
 
     verdict = judge(survey)
     return 0 if verdict.well else NOT_WELL, _shown(survey, verdict, options, environment)
+
+
+def _refused(error: EntrypointError) -> str:
+    """Return the object that says why nobody was asked, as with settings that are wrong."""
+    from member_entrypoint.status import document
+    from member_entrypoint.status.verdict import Kind, Verdict
+
+    why = "; ".join(str(error).splitlines())
+    return document.write(Survey(at=time.time()), Verdict(Kind.NOT_ASKED, why))
 
 
 def _import_what_shows() -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from health_tools import PLAIN, TARGET, Host, Probe, serving, vm
 from loopback import free_port
@@ -221,6 +222,21 @@ def test_watching_as_json_gives_a_line_each_time(machine: Machine, release: Fake
     assert running.wait() == 1
     for line in running.output().splitlines():
         assert json.loads(line)["kind"] == "no_server"
+
+
+def test_wrong_settings_are_told_as_json(machine: Machine, release: FakeRelease) -> None:
+    """As the schema has it; as text they are lines of standard error."""
+    environment = release.environment(HEALTH_PORT="http", LOG_LEVEL="loud")
+    state.begin(str(release.root), 5222)
+    state.note_processes(str(release.root), 5222, vm=os.getpid(), node=(NODE, "plain", "4369"))
+    found = Status(machine, environment).document()
+    jsonschema.validate(found, json.loads((ROOT / "deploy/status.schema.json").read_text()))
+    assert (found["well"], found["kind"], found["node"]) == (False, "not_asked", None)
+    assert "HEALTH_PORT is 'http'; allowed: " in found["verdict"]
+    assert "LOG_LEVEL is 'loud'; allowed: " in found["verdict"]
+    code, said = Status(machine, environment)()
+    assert code == 1
+    assert [line.partition(" ")[0] for line in said.splitlines()] == ["HEALTH_PORT", "LOG_LEVEL"]
 
 
 def test_what_status_imports_is_little(python: Path) -> None:
