@@ -57,8 +57,15 @@ def decide_before(member: Member, deadline: float) -> tuple[Known, Decision]:
             return known, decision
 
 
-def ask(member: Member, known: Known, whom: Iterable[str] = ()) -> Known:
+def ask(
+    member: Member,
+    known: Known,
+    whom: Iterable[str] = (),
+    timeout: float = peers.ANSWER_TIMEOUT,
+) -> Known:
     """Return what is known after all that matter were asked; `whom`: only whether those are there.
+
+    `timeout` in seconds is that of each question to those on whom all depends.
 
     A primary asks all names that members may have; a node that joins asks the node to join, and
     those whom it knows from before.
@@ -75,7 +82,7 @@ def ask(member: Member, known: Known, whom: Iterable[str] = ()) -> Known:
         return _ask_in_dns(member, known, nodes - {"", known.node})
     if known.phase is not Phase.BEFORE:
         return _ask_in_dns(member, known, nodes - {"", known.node})
-    found = peers.look_at(member, nodes - {"", known.node}, peers.ANSWER_TIMEOUT)
+    found = peers.look_at(member, nodes - {"", known.node}, timeout)
     return known._replace(peers=found)
 
 

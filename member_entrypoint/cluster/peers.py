@@ -19,6 +19,7 @@ LARGEST_POOL = 16  # threads
 STARTED = b"started"
 REFUSED = "refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its vm.dist.args?"
 NO_MNESIA = "is up, but its Mnesia does not run yet"
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -54,8 +55,8 @@ def candidates(member: Member) -> list[str]:
     return [node for node in nodes if node != member.node]
 
 
-def ask_all(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
-    """Return what `ask` returns for each node; it is called in several threads."""
+def ask_all(nodes: Iterable[K], ask: Callable[[K], T]) -> dict[K, T]:
+    """Return what `ask` returns for each node, or other thing; it is called in several threads."""
     from concurrent.futures import ThreadPoolExecutor  # it imports logging
 
     names = list(nodes)

@@ -7,17 +7,22 @@ user.
 
 import os
 import signal
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NoReturn
 
 from member_entrypoint import environment, printing
-from member_entrypoint.diagnosis import given, network, plan, volume
+from member_entrypoint.diagnosis import given, network, plan, together, volume
 from member_entrypoint.diagnosis.findings import ITSELF, Findings, Level
+from member_entrypoint.diagnosis.together import Part
 from member_entrypoint.errors import ConfigurationError, EntrypointError
 from member_entrypoint.files import termination_log, users
 from member_entrypoint.network import surroundings
 
+TIMEOUT = 10.0
+"""Seconds for all questions together."""
 ALLOWED: tuple[list[str], ...] = ([], ["--json"])
 
 
@@ -28,6 +33,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 def main(arguments: Sequence[str]) -> int:
     """Print what was found, as JSON if that is asked for; return the exit status."""
+    deadline = time.monotonic() + TIMEOUT
     _take_signals()
     if list(arguments) not in ALLOWED:
         printing.complain(f"check is asked {' '.join(arguments)!r}; allowed: check, check --json")
@@ -35,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     found = Findings()
     try:
         with found.refusals("settings"):
-            look(found)
+            look(found, deadline)
     except Exception as error:  # noqa: BLE001 - all else that was found is said
         printing.complain(traceback.format_exc().rstrip())
         text = f"check itself failed ({error!r}), so what comes after this is not known"
@@ -48,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     return status
 
 
-def look(found: Findings) -> None:
-    """Look at everything, in the order of a start."""
+def look(found: Findings, deadline: float) -> None:
+    """Look at everything, in the order of a start, until `deadline`, an instant of the clock."""
     what = given.look(found, environment.variables())
     becomes = volume.whose_server(found, what.places)
     if what.node:
@@ -59,20 +65,24 @@ def look(found: Findings) -> None:
     if becomes is not None:
         # What comes from the network is read as the user who has nothing to lose.
         users.become(becomes)
-    network.services(found, what.settings, what.places)
-    if what.member is None:
-        return
-    if what.whole:
-        network.look(found, what.member, what.toml)
-        if what.placed:
-            with found.refusals("plan"):
-                plan.look(found, what.member)
-    if surroundings.only_loopback() and not what.member.is_alone:
+    together.look(found, _parts(what), deadline, TIMEOUT)
+    if what.member and surroundings.only_loopback() and not what.member.is_alone:
         found.warning(
             "network",
             "there is no network but the loopback: what depends on others is not known",
             "run check in the network of the member",
         )
+
+
+def _parts(what: given.Given) -> Iterator[Part]:
+    """Yield what asks others."""
+    services = partial(network.services, settings=what.settings, places=what.places)
+    yield Part("wait-for", "what WAIT_FOR and DISCOVERY_NAME name", services)
+    if what.member is not None and what.whole:
+        names = partial(network.look, member=what.member, toml=what.toml)
+        yield Part("dns", "the hosts of this node and of the node to join", names)
+        if what.placed:
+            yield Part("plan", "the other nodes", partial(plan.look, member=what.member))
 
 
 def _take_signals() -> None:

@@ -65,6 +65,12 @@ class Findings:
         """Note what makes a start fail, with the exit status that it has then."""
         self.all.append(Finding(Level.ERROR, about, text, what_to_do, status))
 
+    def add(self, others: "Findings") -> None:
+        """Note all that others have noted by now, but what is noted already."""
+        self.all += [found for found in list(others.all) if found not in self.all]
+        self.about_node |= others.about_node
+        self.plan = others.plan or self.plan
+
     def refused(self, about: str, error: EntrypointError) -> None:
         """Note an error with which a start would end; its text says what to do."""
         for line in str(error).splitlines():

@@ -3,7 +3,7 @@
 import os
 
 from member_entrypoint import state
-from member_entrypoint.cluster import cautions, discovery
+from member_entrypoint.cluster import cautions, discovery, peers
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.diagnosis import listeners, volume
@@ -18,7 +18,7 @@ from member_entrypoint.places import Places
 from member_entrypoint.release.vm_args import DEFAULT_COOKIE
 from member_entrypoint.settings import Settings
 
-DNS_TIMEOUT = 5.0  # seconds
+DNS_TIMEOUT = 3.0  # seconds
 
 
 def look(found: Findings, member: Member, toml: Toml | None) -> None:
@@ -39,8 +39,11 @@ def look(found: Findings, member: Member, toml: Toml | None) -> None:
 
 def services(found: Findings, settings: Settings, places: Places) -> None:
     """Look at what WAIT_FOR and DISCOVERY_NAME name."""
-    for host, port in settings.wait_for:
-        if missing := listening.why_not_listening(host, port, places):
+    reasons = peers.ask_all(
+        settings.wait_for, lambda address: listening.why_not_listening(*address, places)
+    )
+    for (host, port), missing in reasons.items():
+        if missing:
             found.warning(
                 "wait-for",
                 f"nothing listens on {host}:{port} ({missing}): a start waits for START_TIMEOUT "
@@ -104,9 +107,12 @@ def _dns(found: Findings, member: Member) -> None:
     if member.is_alone:
         return
     nodes = [member.node] + ([member.role.target] if member.role.target else [])
-    for node in nodes:
-        host = node.partition("@")[2]
-        answer = names.look_up(host, member.places, DNS_TIMEOUT)
+    hosts = {node: node.partition("@")[2] for node in nodes}
+    answers = peers.ask_all(
+        nodes, lambda node: names.look_up(hosts[node], member.places, DNS_TIMEOUT)
+    )
+    for node, answer in answers.items():
+        host = hosts[node]
         where = "the hosts file" if answer.from_hosts else "DNS"
         if answer.addresses:
             found.ok("dns", f"{host} is {', '.join(answer.addresses)} ({where})")

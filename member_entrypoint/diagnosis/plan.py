@@ -15,6 +15,9 @@ from member_entrypoint.errors import ClusteringError
 from member_entrypoint.log import counted
 
 MOST_ROUNDS = 20  # of asking: each asks somebody who was not asked before
+TIMEOUT = 4.0
+"""Seconds for DNS, a third of them for epmd, and again for the node: together less than all that
+`check` has."""
 SAYS_NOTHING = frozenset({State.ABSENT, State.UNKNOWN})
 
 
@@ -42,7 +45,7 @@ def _decided(member: Member, known: Known) -> tuple[Known, Decision]:
     for _ in range(MOST_ROUNDS):
         if decision.step is not Step.ASK:
             break
-        known = looking.ask(member, known, decision.whom)
+        known = looking.ask(member, known, decision.whom, TIMEOUT)
         decision = decide(known)
     return known, decision
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,8 +20,7 @@ from processes import DEADLINE, MEMBER, Machine, Mode, Program, tool
 from snapshots import snapshot
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from releases import FakeRelease
@@ -489,7 +489,7 @@ def test_what_was_found_is_said_though_check_fails(python: Path, release: FakeRe
     """As one JSON object; the traceback is beside it, and no word that a start would fail."""
     script = (
         "from member_entrypoint.diagnosis import check, network; "
-        "network.services = lambda *given: 1 / 0; "
+        "network.services = lambda *given, **named: 1 / 0; "
         "raise SystemExit(check.main(['--json']))"
     )
     done = subprocess.run(
@@ -505,16 +505,60 @@ def test_what_was_found_is_said_though_check_fails(python: Path, release: FakeRe
     assert {"settings", "release", "name", "check"} <= {one["about"] for one in shown["findings"]}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_check_ends_by_a_signal_as_pid_1(
-    machine: Machine, release: FakeRelease, number: signal.Signals
-) -> None:
-    """Also while it waits for a name server; the kernel ignores signals that PID 1 ignores."""
+@contextlib.contextmanager
+def silent_name_server(release: FakeRelease) -> Iterator[socket.socket]:
+    """Have the only name server answer nothing."""
     address = new_address()
     (release.root / "etc/resolv.conf").write_text(f"nameserver {address}\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((address, 53))
         silent.settimeout(DEADLINE)
+        yield silent
+
+
+SILENT = {"JOIN_CLUSTER": "true", "CLUSTER_WITH": "mongooseim@chat-9", "WAIT_FOR": "db:5432"}
+
+
+def test_a_silent_name_server_leaves_nothing_out(machine: Machine, release: FakeRelease) -> None:
+    """All parts are asked at the same time, and each has its finding before the time is over."""
+    with silent_name_server(release):
+        environment = release.environment(**SILENT)
+        status, output = machine.run(PLAIN, ["check", "--json"], environment=environment)
+    shown = json.loads(output)
+    assert status == 0
+    assert "would wait for mongooseim@chat-9" in shown["plan"]
+    texts = [each["text"] for each in shown["findings"] if each["level"] == "warning"]
+    for said in ("nothing listens on db:5432 (no DNS answer", "no address for chat-9, the host of"):
+        assert any(said in text for text in texts), texts
+    assert not any("is not known of it" in text for text in texts)
+
+
+def test_what_was_not_answered_in_time_is_said(python: Path, release: FakeRelease) -> None:
+    """And all else that was found; who is late is not waited for when it ends, either."""
+    script = (
+        "from member_entrypoint.diagnosis import check; check.TIMEOUT = 0.5; check.run(['--json'])"
+    )
+    with silent_name_server(release):
+        done = subprocess.run(
+            [python, "-I", "-c", script],
+            env=release.environment(**SILENT),
+            capture_output=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = json.loads(done.stdout)
+    late = [one["about"] for one in shown["findings"] if "within 0.5 s about" in one["text"]]
+    assert late == ["wait-for", "dns", "plan"]
+    assert "plan" not in shown
+    assert {"release", "name"} <= {one["about"] for one in shown["findings"]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_check_ends_by_a_signal_as_pid_1(
+    machine: Machine, release: FakeRelease, number: signal.Signals
+) -> None:
+    """Also while it waits for a name server; the kernel ignores signals that PID 1 ignores."""
+    with silent_name_server(release) as silent:
         environment = release.environment(NODE_TYPE="name")
         running = machine.start(Program(MEMBER, Mode.PID_1), ["check"], environment=environment)
         silent.recvfrom(1)
