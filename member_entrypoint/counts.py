@@ -24,11 +24,8 @@ def add(root: str, name: str, amount: float = 1.0) -> None:
 
 
 def number(root: str, name: str) -> float:
-    """Return a count of this life; 0 where nothing was counted."""
-    try:
-        return float(text(root, name))
-    except ValueError:
-        return 0.0
+    """Return a count of this life; 0 where nothing was counted, or what no count can be."""
+    return state.number(text(root, name))
 
 
 def write(root: str, name: str, value: str) -> None:
@@ -70,15 +67,16 @@ def _seconds(root: str, now: float) -> dict[str, float]:
     if not (life := _life(root)):
         return spent
     first, *lines = text(root, TIMES).splitlines() or [""]
-    for line in lines:
-        name, _, total = line.partition(" ")
-        spent[name] = float(total)
-    if first:
-        current, _, began = first.partition(" ")
+    for name, _, total in (line.partition(" ") for line in lines):
+        if name in spent:
+            spent[name] = state.number(total)
+    current, _, began = first.partition(" ")
+    if current in spent and state.number(began):
+        since = state.number(began)
     else:
         # The first state lasts since PID 1 started.
-        current, began = state.WAITING, str(int(life.split()[-1]) / os.sysconf("SC_CLK_TCK"))
-    spent[current] += max(0.0, now - float(began))
+        current, since = state.WAITING, int(life.split()[-1]) / os.sysconf("SC_CLK_TCK")
+    spent[current] += max(0.0, now - since)
     return spent
 
 
@@ -90,8 +88,10 @@ def write_members(root: str, numbers: Mapping[str, int]) -> None:
 
 
 def members(root: str) -> dict[str, int]:
-    """Return how many members there are of each kind, as they were seen last."""
-    lines = (line.partition(" ") for line in text(root, MEMBERS).splitlines())
+    """Return how many members there are of each kind, as they were seen last; empty if unknown."""
+    lines = [line.partition(" ") for line in text(root, MEMBERS).splitlines()]
+    if not all(state.is_count(count) for _, _, count in lines):
+        return {}
     return {kind: int(count) for kind, _, count in lines}
 
 

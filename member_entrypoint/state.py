@@ -33,6 +33,8 @@ STOPPING = "stopping"
 STATES = (WAITING, STARTING, SERVING, STOPPING)
 
 LONGEST_NOTE = 4096
+LARGEST = 1e15
+"""Of numbers: more seconds, and more events, than there have been."""
 
 
 def begin(root: str, port: int) -> None:
@@ -61,9 +63,26 @@ def note_processes(root: str, port: int, *, vm: int = 0, node: tuple[str, ...] =
 
 
 def processes(root: str) -> dict[str, list[str]]:
-    """Return what `note_processes` noted: the words of each line, by the first of them."""
+    """Return what `note_processes` noted: the words of each line, by the first of them.
+
+    What that cannot have written is left out, as is what another version writes.
+    """
     lines = read(os.path.join(root, PROCESSES_FILE)).splitlines()
-    return {words[0]: words[1:] for words in map(str.split, lines) if words}
+    noted = {words[0]: words[1:] for words in map(str.split, lines) if words}
+    return {kind: words for kind, words in noted.items() if _is_whole(kind, words)}
+
+
+def _is_whole(kind: str, words: list[str]) -> bool:
+    if kind in {"init", "vm"}:
+        return len(words) == 2 and all(map(is_count, words))  # noqa: PLR2004 - pid, start
+    if kind == "port":
+        return len(words) == 1 and _is_port(words[0])
+    # The words of `Reach.for_probes`: name, carrier, port of epmd, own port, interface.
+    return kind == "node" and len(words) in {3, 4, 5} and all(map(_is_port, words[2:4]))
+
+
+def _is_port(word: str) -> bool:
+    return is_count(word) and int(word) < 1 << 16
 
 
 def note_logs(root: str, folder: str) -> None:
@@ -144,10 +163,7 @@ def end_wait(root: str) -> None:
 def wait(root: str) -> tuple[str, str, float]:
     """Return for what a starting member waits, why, and until when; empty for nothing."""
     until, text, reason, *_ = [*read(os.path.join(root, WAIT_FILE)).split("\n"), "", "", ""]
-    try:
-        return text, reason, float(until)
-    except ValueError:
-        return "", "", 0.0
+    return (text, reason, number(until)) if number(until) else ("", "", 0.0)
 
 
 def note_failing(root: str, helper: str, now: float) -> None:
@@ -160,10 +176,22 @@ def note_failing(root: str, helper: str, now: float) -> None:
 
 def is_failing(root: str, helper: str, now: float) -> bool:
     """Tell whether a helper fails again and again; `now` is that of `time.monotonic`."""
+    noted = number(read(os.path.join(root, FAILING_FILE + helper)))
+    return noted > 0.0 and now - noted < FAILING_FOR
+
+
+def is_count(text: str) -> bool:
+    """Tell whether something noted is a whole number, and no larger than one can be."""
+    return text.isdecimal() and int(text) < LARGEST
+
+
+def number(text: str) -> float:
+    """Return a number that was noted, 0 for what cannot be one: all that are noted are positive."""
     try:
-        return now - float(read(os.path.join(root, FAILING_FILE + helper))) < FAILING_FOR
+        value = float(text)
     except ValueError:
-        return False
+        return 0.0
+    return value if 0.0 < value < LARGEST else 0.0
 
 
 def process(pid: str) -> list[str]:
@@ -174,4 +202,4 @@ def process(pid: str) -> list[str]:
 def started(pid: int | str) -> str:
     """Return when a process started, in clock ticks since the machine did; empty for no process."""
     fields = process(str(pid))
-    return fields[19] if fields else ""
+    return fields[19] if len(fields) > 19 else ""  # noqa: PLR2004 - as proc_pid_stat(5) has it

@@ -94,8 +94,9 @@ def _cluster(root: str, now: str) -> dict[str, list[Sample]]:
     if now != state.SERVING:
         return {}
     found: dict[str, list[Sample]] = {}
-    node = state.processes(root).get("node", [""])[0]
-    if identity := counts.text(root, counts.CLUSTER):
+    (node, *_) = state.processes(root).get("node", [""])
+    identity = counts.text(root, counts.CLUSTER)
+    if node and identity.isprintable() and identity:
         found["cluster_info"] = [({"node": node, "identity": identity}, 1.0)]
     if seen := counts.members(root):
         found["members"] = _by("state", {each: float(seen.get(each, 0)) for each in MEMBER_STATES})

@@ -58,6 +58,8 @@ def examine(root: str, ask: "Callable[..., str] | None" = None) -> tuple[str, st
     wrong = why_not_live(now, _letter(notes.get("init")), _letter(notes.get("vm")))
     if wrong or now != state.SERVING:
         return now, wrong, wrong or why_not_ready(now)
+    if "node" not in notes or "port" not in notes:
+        return now, "", f"{os.path.join(root, state.PROCESSES_FILE)} cannot be understood"
     wrong = (ask or whats_wrong_with_node)(*notes["node"])
     port = notes["port"][0]
     excluded = (state.reason(root, path) for path in state.REASONS)
