@@ -57,7 +57,7 @@ def examine(root: str, ask: "Callable[..., str] | None" = None) -> tuple[str, st
     notes = state.processes(root)
     wrong = why_not_live(now, _letter(notes.get("init")), _letter(notes.get("vm")))
     if wrong or now != state.SERVING:
-        return now, wrong, wrong or why_not_ready(now)
+        return now, wrong, wrong or why_not_ready(now, waits=_waits(root, now))
     if "node" not in notes or "port" not in notes:
         return now, "", f"{os.path.join(root, state.PROCESSES_FILE)} cannot be understood"
     wrong = (ask or whats_wrong_with_node)(*notes["node"])
@@ -84,18 +84,30 @@ def why_not_live(now: str, init: str, vm: str) -> str:
     return "the Erlang VM is stopped, as by SIGSTOP" if vm in {"T", "t"} else ""
 
 
-def why_not_ready(now: str, *reasons: str) -> str:
+def _waits(root: str, now: str) -> str:
+    """Return for what a member that has not started yet waits, and why; empty if for nothing."""
+    if now not in {state.WAITING, state.STARTING}:
+        return ""
+    text, reason, _ = state.wait(root)
+    if reason:
+        return f"{text} ({reason})"
+    return text if now == state.WAITING else ""
+
+
+def why_not_ready(now: str, *reasons: str, waits: str = "") -> str:
     """Return why a member that is live is not ready, empty if it is.
 
-    `reasons` are what speaks against one that serves, empty where nothing does.
+    `reasons` are what speaks against one that serves, empty where nothing does. `waits` says for
+    what one waits that starts.
     """
     if now == state.SERVING:
         return next(filter(None, reasons), "")
-    return {
-        state.WAITING: "MongooseIM is not started yet; the log says what is waited for",
+    why = {
+        state.WAITING: "MongooseIM is not started yet",
         state.STARTING: "MongooseIM starts, or joins its cluster",
         state.STOPPING: "MongooseIM stops",
     }.get(now, f"MongooseIM is in the unknown state {now!r}")
+    return f"{why}: {waits}" if waits else why
 
 
 def _letter(noted: list[str] | None) -> str:

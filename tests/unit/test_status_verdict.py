@@ -30,7 +30,7 @@ NOT_THERE = Notes(state="waiting", why_not_live="no MongooseIM server runs in th
 WAITING = Notes(
     state="waiting",
     since=1_795_600_600.0,
-    why_not_ready="MongooseIM is not started yet; the log says what is waited for",
+    why_not_ready=f"MongooseIM is not started yet: waiting for {ONE} ({NO_EPMD})",
     wait=Wait(f"waiting for {ONE}", NO_EPMD, 287.4),
 )
 
