@@ -13,6 +13,8 @@ from member_entrypoint import state
 
 PREFIX = "run/mongooseim/count-"
 CLUSTER, LEAVE, MEMBERS, TIMES = "cluster", "leave", "members", "times"
+OOM_KILLS = "oom-kills"
+"""How many processes the kernel had killed for memory when the VM was started."""
 JOINS, FAILED_JOINS = "joins", "failed-joins"
 RESTARTS = "restarts-"  # and the reason
 FAILURES = "failures-"  # and the helper

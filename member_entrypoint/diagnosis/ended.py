@@ -6,20 +6,20 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from member_entrypoint import counts
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.diagnosis import backends, elf, listeners, toml, traces
 from member_entrypoint.diagnosis.traces import Traces
 from member_entrypoint.erlang import reach
 from member_entrypoint.errors import ConfigurationError, ExplainedError
 from member_entrypoint.log import printable
+from member_entrypoint.pid1 import limits
 from member_entrypoint.release import sources
 
 NOT_RUN = {126, 127}  # statuses of a shell, and of what loads libraries
 KILLED, FIRST_SIGNAL = 137, 128
 DATABASE = "requires_internal_database"
 LONGEST_QUOTE = 400  # characters of a line that the server has logged
-OOM_KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
-"""Where cgroups of version 2 and 1 count the processes that were killed for the memory limit."""
 _PORT = re.compile(r"\{eaddrinuse,\s*(\d+)\}|\{(\d+),[^{}]*\{[\d,]+\}[^\n]{0,200}eaddrinuse")
 _CONFIG_FILE = re.compile(
     r'error in config file "([^"]+)" \((\d+|none)\): (.{1,300}?)\)*$', re.MULTILINE
@@ -94,7 +94,8 @@ def _not_run(ended: Ended) -> str:
 def _out_of_memory(ended: Ended) -> str:
     if ended.code != KILLED:
         return ""
-    if _killed_for_memory():
+    # Another process of this container may have been killed before this VM was started.
+    if limits.oom_kills() > counts.number(ended.member.places.root, counts.OOM_KILLS):
         return (
             "the kernel killed it, since this container has reached its memory limit; raise that "
             "(docker run --memory, resources.limits.memory in Kubernetes)"
@@ -103,15 +104,6 @@ def _out_of_memory(ended: Ended) -> str:
         "SIGKILL came from outside of this program; the machine may be short of memory (dmesg says "
         "so), or somebody has killed it"
     )
-
-
-def _killed_for_memory() -> bool:
-    for path in OOM_KILLS:
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
-            counts = dict(line.split() for line in file)
-            if int(counts.get("oom_kill", 0)) > 0:
-                return True
-    return False
 
 
 def _app_config(ended: Ended) -> str:

@@ -15,6 +15,7 @@ from member_entrypoint.errors import (
     RemovedError,
     TryAgainError,
 )
+from member_entrypoint.pid1 import limits
 from member_entrypoint.pid1.helpers import (
     EXPLAINED,
     INTERNAL_ERROR,
@@ -64,7 +65,7 @@ class Service:
         helper = None
         try:
             self._note(state.STARTING)
-            self._note_logs()
+            self._note_beginning()
             helper = start_helper(self._supervisor, settle, self._environment)
             return self._serve(helper, settle)
         except (TryAgainError, PartitionError):
@@ -109,10 +110,12 @@ class Service:
         except OSError as error:
             member.log.warning(f"probes cannot be told that it is {word}", reason=str(error))
 
-    def _note_logs(self) -> None:
-        """Note the state of the logs, to know later what this VM has logged."""
+    def _note_beginning(self) -> None:
+        """Note how all is before this VM logs something, or is killed for memory."""
+        root = self._member.settings.root
+        counts.write(root, counts.OOM_KILLS, str(limits.oom_kills()))
         with contextlib.suppress(OSError):
-            state.note_logs(self._member.settings.root, self._member.places.log_now)
+            state.note_logs(root, self._member.places.log_now)
 
     def _failed(self, error: HelperFailedError, helper: int) -> int:
         """Stop a VM whose start or join failed, unless the VM has already exited."""

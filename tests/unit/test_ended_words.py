@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from members import make_member
 
-from member_entrypoint import state
+from member_entrypoint import counts, state
 from member_entrypoint.diagnosis import ended, traces
 from member_entrypoint.errors import ExplainedError
+from member_entrypoint.pid1 import limits
 
 LISTENER = (
     "when=2026-12-01T10:00:00.000000+00:00 level=error what=listen_failed reason={listen_error,"
@@ -190,6 +191,18 @@ def test_an_end_by_a_signal_is_explained(tmp_path: Path, code: int, said: str) -
     """By its number."""
     text = explained(tmp_path, code=code)
     assert f"(signal {code - 128}): {said}" in text
+
+
+def test_only_a_kill_for_memory_since_its_start_explains_a_sigkill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier VM, or another program of this container, may have been killed before."""
+    monkeypatch.setattr(limits, "oom_kills", lambda: 3)
+    for before, said in ((2, "has reached its memory limit"), (3, "SIGKILL came from outside")):
+        root = tmp_path / str(before)
+        state.begin(str(root), 5222)
+        counts.write(str(root), counts.OOM_KILLS, str(before))
+        assert said in explained(root, code=137)
 
 
 def test_a_new_life_forgets_when_the_vm_of_the_last_one_was_started(tmp_path: Path) -> None:
