@@ -111,9 +111,10 @@ def _app_config(ended: Ended) -> str:
     if not found:
         return ""
     path = source_of(ended.member, os.path.join(ended.member.release.etc, "app.config"))
-    # What stands there may be a secret.
-    what = re.sub(r"(before: )[\"'<].*", r"\1a string", found[3])
-    return f"{path}, line {found[2]}: {what}; correct it there"
+    # What stands there may be a secret, also one without its quotes.
+    what = re.sub(r"(before: ).*\w.*", r"\1a word that is not shown here", found[3])
+    where = path if found[2] == "none" else f"{path}, line {found[2]}"
+    return f"{where}: {what}; correct it there"
 
 
 def _wrong_toml(ended: Ended) -> str:

@@ -13,7 +13,7 @@ def app_config(text: str, mnesia_dir: str, log_dir: str) -> str:
     stream = list(terms.tokens(text))
     if not stream or stream[0].text != "[":
         raise ConfigurationError("app.config should be an Erlang list, [...], but is not")
-    _check_closed(stream)
+    _check_closed(stream, text)
     edits: list[tuple[int, int, str]] = []
     options = None
     for at in range(len(stream) - 3):
@@ -36,7 +36,7 @@ def app_config(text: str, mnesia_dir: str, log_dir: str) -> str:
     return text
 
 
-def _check_closed(stream: list[terms.Token]) -> None:
+def _check_closed(stream: list[terms.Token], text: str) -> None:
     """See that each bracket and each quote is closed: else no place in the list is certain."""
     depth = 0
     for token in stream:
@@ -44,8 +44,11 @@ def _check_closed(stream: list[terms.Token]) -> None:
         if depth < 0 or token.kind == "unfinished":
             break
     if depth != 0 or token.kind == "unfinished":
+        # Not what stands there: behind a quote that is not closed may be a password.
+        line = text.count("\n", 0, token.start) + 1
         raise ConfigurationError(
-            f"app.config has a bracket or a quote that is not closed, near {token.text[:40]!r}"
+            f"app.config has a bracket or a quote that is not closed, in line {line} or before it; "
+            "close it"
         )
 
 

@@ -128,7 +128,7 @@ CASES = (
     Case(
         "app.config",
         member("app.config", "[{kernel, [a b]}].\n"),
-        "/member/app.config, line 2: syntax error before: b; correct it there",
+        "/member/app.config, line 2: syntax error before: a word that is not shown here; correct",
     ),
     Case("a port", taken(5222), "is taken by python"),
     Case("the node's port", node_range, "port 9100 (inet_dist_listen_min of the VM's flags) is"),

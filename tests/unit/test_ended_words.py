@@ -121,6 +121,7 @@ def test_a_line_that_is_quoted_has_no_secret(tmp_path: Path) -> None:
     [
         'Kernel pid terminated (x) ({start,[{password,"hunter2"}]})',
         'error in config file "/x/app.config" (2): syntax error before: "hunter2")',
+        'error in config file "/x/app.config" (2): syntax error before: hunter2)',
         "x (pgsql://user:hunter2@db/x)",
     ],
 )

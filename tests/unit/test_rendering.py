@@ -67,6 +67,24 @@ def test_an_app_config_that_is_no_list_is_an_error(text: str) -> None:
         app_config(text, "/data/M", "/logs")
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[{kernel, [\n{x, "hunter2}]}].\n', 2),
+        ("[{kernel, [\n\n{x, 'hunter2}]}].\n", 3),
+        ('[{kernel, [{x, "a}]},\n{y, "hunter2"}].\n', 2),
+        ('[{kernel, [{x, "hunter2"}\n]}\n', 2),
+        ('[{kernel, [{x, "hunter2"}]]\n]}]].\n', 2),
+    ],
+    ids=["a string", "an atom", "another string", "a bracket", "too many"],
+)
+def test_what_is_not_closed_is_told_by_its_line(text: str, line: int) -> None:
+    """Not by what stands there, which may be a password."""
+    with pytest.raises(ConfigurationError, match=f"is not closed, in line {line} or") as raised:
+        app_config(text, "/data/M", "/logs")
+    assert "hunter2" not in str(raised.value)
+
+
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     """Return places with a release's pristine files and an empty `/member`."""
