@@ -104,9 +104,8 @@ def _on_its_way(survey: Survey) -> Verdict | None:
     if text.startswith("waiting ") and (now == state.WAITING or reason):
         said = f"{node} waits {text.removeprefix('waiting ')}"
         return Verdict(Kind.WAITING, f"{said}: {reason}" if reason else said)
-    return Verdict(
-        Kind.STARTING, f"{node} starts" if now == state.STARTING else f"{node} prepares its start"
-    )
+    does = "starts" if now == state.STARTING else "prepares its start"
+    return Verdict(Kind.STARTING, f"{node} {does}")
 
 
 def _is_stopped(survey: Survey, node: str) -> bool:
@@ -156,13 +155,11 @@ def _parted(survey: Survey) -> Verdict | None:
             "mend the network between them; this node has to start anew then",
         )
     if apart:
-        whom = _list(apart)
+        whom, they = _list(apart), "they alone have" if len(apart) > 1 else "it alone has"
         return Verdict(
             Kind.SPLIT,
             f"the cluster is split, and {node} is on the side that stays: start {whom} anew",
-            f"restart {whom}, not this container: what they alone have changed since is lost"
-            if len(apart) > 1
-            else f"restart {whom}, not this container: what it alone has changed since is lost",
+            f"restart {whom}, not this container: what {they} changed since is lost",
         )
     return None
 
@@ -214,11 +211,8 @@ def _not_whole(survey: Survey) -> Verdict | None:
         )
     starts = [row.node for row in rows(survey) if row.member and row.state == "starts"]
     if starts:
-        serve = len(members) - len(starts)
-        return Verdict(
-            Kind.MISSING,
-            f"{serve} of {counted(len(members), 'member')} serve; {_list(starts)} still to start",
-        )
+        count = f"{len(members) - len(starts)} of {counted(len(members), 'member')}"
+        return Verdict(Kind.MISSING, f"{count} serve; {_list(starts)} still to start")
     return None
 
 
@@ -245,9 +239,8 @@ def _remedy(survey: Survey, away: dict[str, Missing]) -> str:
 def _not_fit(survey: Survey) -> Verdict | None:
     """Return the verdict on a node that is not ready, or whose helper fails."""
     if why := survey.notes.why_not_ready:
-        return Verdict(
-            Kind.NOT_READY, f"{_together(survey)}, but {_this(survey)} is not ready: {why}"
-        )
+        text = f"{_together(survey)}, but {_this(survey)} is not ready: {why}"
+        return Verdict(Kind.NOT_READY, text)
     if survey.notes.failing:
         helpers = ", ".join(survey.notes.failing)
         return Verdict(
@@ -279,6 +272,12 @@ def _cets_of_two_minds(survey: Survey) -> Verdict | None:
             Kind.MISSING,
             f"{survey.node} has no connection to {_list(lost)}, which {cets.file} lists",
             "look at the network, and at those nodes",
+        )
+    if cets.name and cets.in_dns is None:
+        return Verdict(
+            Kind.DISAGREE,
+            f"{_together(survey)}, but DNS does not name the nodes of {cets.name}: {cets.why}",
+            "ask again; if that stays so, see DNS: nodes that start now are not found",
         )
     return None
 

@@ -210,11 +210,11 @@ CASES: dict[str, tuple[Survey, Kind, str]] = {
 NO_MNESIA = Peer(State.STARTING, why="its Mnesia does not run yet")
 
 
-def with_cets(listed: tuple[str, ...], in_dns: tuple[str, ...], *connected: str) -> Survey:
+def with_cets(
+    listed: tuple[str, ...], in_dns: tuple[str, ...] | None, *connected: str, why: str = ""
+) -> Survey:
     """Return what a node knows that runs CETS without Mnesia."""
-    cets = CetsNodes(
-        only=True, file="/run/nodes", listed=listed, name="chat.example.com", in_dns=in_dns
-    )
+    cets = CetsNodes(True, "/run/nodes", listed, "chat.example.com", in_dns, why)  # noqa: FBT003
     peers = dict.fromkeys((ONE, TWO), NO_MNESIA)
     known = {"alone": True, "cets": cets, "connected": frozenset(connected), "disk": Disk()}
     return survey(None, NOBODY, NOBODY, **known)._replace(peers=peers)
@@ -230,6 +230,11 @@ CASES |= {
         with_cets((ONE, TWO), (ONE,), TWO),
         Kind.DISAGREE,
         f"/run/nodes and DNS do not name the same nodes: look at {TWO}",
+    ),
+    "CETS, DNS is silent": (
+        with_cets((ONE, TWO), None, TWO, why="silent"),
+        Kind.DISAGREE,
+        f"{ONE} runs with CETS, but DNS does not name the nodes of chat.example.com: silent",
     ),
     "CETS, no file": (
         survey(
