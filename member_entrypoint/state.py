@@ -196,10 +196,18 @@ def number(text: str) -> float:
 
 def process(pid: str) -> list[str]:
     """Return what /proc/PID/stat says from the state on (the third field); empty for no process."""
-    return read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return _fields(f"/proc/{pid}/stat")
+
+
+def _fields(stat: str) -> list[str]:
+    return read(stat).rpartition(")")[2].split()
 
 
 def started(pid: int | str) -> str:
-    """Return when a process started, in clock ticks since the machine did; empty for no process."""
-    fields = process(str(pid))
+    """Return when a process started, in clock ticks since the machine did; empty for no process.
+
+    That of its first thread: of /proc/PID/stat a process that qemu emulates sees one that qemu has
+    made up, with another time than all others see.
+    """
+    fields = _fields(f"/proc/{pid}/task/{pid}/stat")
     return fields[19] if len(fields) > 19 else ""  # noqa: PLR2004 - as proc_pid_stat(5) has it
