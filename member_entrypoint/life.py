@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
+from typing import NamedTuple
 
 from member_entrypoint import environment as process_environment
 from member_entrypoint import settings, state, tasks
@@ -36,6 +37,18 @@ from member_entrypoint.release.rendering import Rendered
 SERVER_ARGUMENTS = ("live", "--noshell", "-noinput", "+Bd")
 LEAVE = ["leave"]
 NEED_THE_NODE = ("mongooseim", "mongooseimctl")
+
+
+class Attempt(NamedTuple):
+    """A life of the VM: how long it may take to join, and what came before it.
+
+    `deadline` (an instant of `time.monotonic`) is that of JOIN_TIMEOUT; `restarts` is how often the
+    VM was restarted after a partition. `again`: one ended for what it met, so a look comes first.
+    """
+
+    deadline: float
+    restarts: int = 0
+    again: bool = False
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,26 +113,26 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
     limits.check()
     try:
         this, rendered = prepare(supervisor, environment, chosen, with_role=True)
-        deadline = time.monotonic() + chosen.join_timeout
-        restarts = 0
+        attempt = Attempt(time.monotonic() + chosen.join_timeout)
         while True:
             if chosen.health_http_port is not None:
                 probes = Helper("answer-probes", "answers probes over HTTP", chosen.root)
                 keep_helper(supervisor, this.log, environment, probes)
             try:
-                return live(supervisor, this, environment, deadline, restarts)
+                return live(supervisor, this, environment, attempt)
             except PartitionError:
                 note_restart(chosen, "partition")
-                restarts += 1
                 deadline = time.monotonic() + chosen.join_timeout
+                attempt = Attempt(deadline, attempt.restarts + 1)
             except TryAgainError:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= attempt.deadline:
                     raise ClusteringError(
                         f"Failed clustering {this.node} with {this.role.target}: tried for "
                         f"JOIN_TIMEOUT ({chosen.join_timeout:g} s); the reasons stand above"
                     ) from None
                 note_restart(chosen, "join")
                 this.log.info("starting MongooseIM anew, to join from there", node=this.node)
+                attempt = attempt._replace(again=True)
             from member_entrypoint.files import termination_log
 
             termination_log.note(chosen.root, "")
@@ -148,24 +161,16 @@ def begin_notes(chosen: settings.Settings) -> None:
 
 
 def live(
-    supervisor: Supervisor,
-    this: Member,
-    environment: Mapping[str, str],
-    deadline: float,
-    restarts: int,
+    supervisor: Supervisor, this: Member, environment: Mapping[str, str], attempt: Attempt
 ) -> int:
-    """Look, start the VM, serve, stop; return the exit status.
-
-    `deadline` (an instant of `time.monotonic`) is that of JOIN_TIMEOUT; `restarts` is how often the
-    VM was restarted after a partition.
-    """
+    """Look, start the VM, serve, stop; return the exit status."""
     chosen = this.settings
     known = facts.read_known(this, schema=False)
     waits = decide(known).step is not Step.RUN
     if known.alone:
         facts.forget_unfinished(this.places, this.node, known.record)
-    if waits or chosen.wait_for or chosen.discovery_file:
-        run_helper(supervisor, copy("look", this, environment, deadline), environment)
+    if waits or attempt.again or chosen.wait_for or chosen.discovery_file:
+        run_helper(supervisor, copy("look", this, environment, attempt), environment)
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
         before = given_etc.contents(this.release)
@@ -185,22 +190,24 @@ def live(
         helpers.append(Helper("discover", f"keeps {chosen.discovery_file}", chosen.root))
     if not known.alone:
         helpers.append(
-            Helper("watch", "watches for partitions", chosen.root, {"restarts": restarts})
+            Helper("watch", "watches for partitions", chosen.root, {"restarts": attempt.restarts})
         )
     service = Service(supervisor, this, vm, environment, helpers)
-    return service.run(copy("settle", this, environment, deadline))
+    return service.run(copy("settle", this, environment, attempt))
 
 
-def copy(name: str, this: Member, environment: Mapping[str, str], deadline: float) -> Copy:
+def copy(name: str, this: Member, environment: Mapping[str, str], attempt: Attempt) -> Copy:
     """Return the helper `look` or `settle` of `starting`, which is a copy of this process."""
 
-    def work() -> int:
+    def does() -> None:
         from member_entrypoint import starting  # PID 1 needs none of this
 
-        does = {"look": starting.look, "settle": starting.settle}[name]
-        return tasks.finish(name, environment, lambda: does(this, deadline))
+        if name == "look":
+            starting.look(this, attempt.deadline, again=attempt.again)
+        else:
+            starting.settle(this, attempt.deadline)
 
-    return Copy(name, work)
+    return Copy(name, lambda: tasks.finish(name, environment, does))
 
 
 def prepare(

@@ -27,10 +27,11 @@ MNESIA_INTERVAL = 2.0  # seconds between two questions to a Mnesia that waits
 LONGEST_INTERVAL = 60.0  # the same where a node refuses our cookie, and logs each try
 
 
-def look(member: Member, deadline: float) -> None:
+def look(member: Member, deadline: float, *, again: bool = False) -> None:
     """Find out what must be known before the VM starts; write the marker for it.
 
-    Waits until `deadline`, an instant of `time.monotonic`. Raises `ClusteringError`, `StartError`.
+    Waits until `deadline`, an instant of `time.monotonic`. `again`: not the first VM of this
+    container. Raises `ClusteringError`, `StartError`.
     """
     from member_entrypoint.network import listening
 
@@ -45,7 +46,8 @@ def look(member: Member, deadline: float) -> None:
         from member_entrypoint.cluster import looking
 
         state.end_wait(member.places.root)
-        _carry_out(member, *looking.decide_before(member, deadline), deadline)
+        decided = looking.decide_before(member, deadline, again=again)
+        _carry_out(member, *decided, deadline)
 
 
 def _carry_out(member: Member, known: Known, decision: Decision, deadline: float) -> None:
@@ -143,8 +145,9 @@ def explain(member: Member, code: int, *, booting: bool, crash_dump: str) -> Non
     """Find out why a VM ended by itself with the status `code`; `booting`: while it booted.
 
     Mnesia ends a VM that meets a node of its schema in another cluster. Raises `RemovedError` where
-    that cluster is one that people use, `TryAgainError` where it is a node that is about to join,
-    else `ExplainedError`. `crash_dump` is the path that ERL_CRASH_DUMP gives, if any.
+    that cluster is one that people use, `TryAgainError` where that node is on its way into a
+    cluster or out of it, else `ExplainedError`. `crash_dump` is the path that ERL_CRASH_DUMP gives,
+    if any.
     """
     if booting and not member.is_alone:
         from member_entrypoint.cluster import beside

@@ -32,7 +32,10 @@ def explain(member: Member, known: Known) -> None:
         if peer.state is State.UP and peer.identity not in {"", known.identity}
     ]
     if known.identity and set(strangers) & (known.members or set()):
-        raise TryAgainError(f"{member.node} met {', '.join(strangers)}, which is about to join")
+        raise TryAgainError(
+            f"{member.node} met {', '.join(strangers)}, which is on its way into a cluster, or out "
+            "of its own"
+        )
 
 
 class Beside:

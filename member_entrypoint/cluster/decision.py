@@ -12,6 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from member_entrypoint.cluster.inference import (
+    can_be_joined,
     cluster_of,
     clusters,
     has_data,
@@ -21,14 +22,16 @@ from member_entrypoint.cluster.inference import (
     is_cluster,
     is_own_data,
     may_discard,
+    may_have_data,
     near,
     ours,
+    outside,
     removed_by,
+    undecided,
     unknown,
     up,
 )
 from member_entrypoint.cluster.knowledge import (
-    MAY_HAVE_DATA,
     REACHED,
     Known,
     Marker,
@@ -127,9 +130,20 @@ def _own_data(known: Known) -> Decision | None:
     return None
 
 
+@_rule(
+    "it has data, and its VM met a member that is on its way into a cluster or out of it",
+    "waits until that one has joined or stops: Mnesia would end the VM again",
+)
+def _outside(known: Known) -> Decision | None:
+    whom = outside(known) if known.phase is Phase.BEFORE and has_data(known) else ()
+    return Decision(Step.WAIT, whom) if whom else None
+
+
 @_rule("it has its cluster's data, the last of its members included", "runs, and asks the others")
 def _with_data(known: Known) -> Decision | None:
     if known.phase is not Phase.BEFORE or not has_data(known):
+        return None
+    if known.again and known.peers is None:
         return None
     lost = known.target is not None and is_own_data(known)  # and may be discarded
     return None if lost else Decision(Step.RUN)
@@ -215,16 +229,11 @@ def _removed(known: Known) -> Decision | None:
 def _unclear(known: Known) -> Decision | None:
     if known.phase is not Phase.BESIDE or not has_data(known):
         return None
-    unclear = [
-        node
-        for node, peer in sorted((known.peers or {}).items())
-        if (peer.state is State.STARTING and not cluster_of(peer))
-        or (peer.state is State.UP and peer.record.marker is Marker.STARTING)
-    ]
-    if not unclear or known.patience_over:
+    whom = undecided(known)
+    if not whom or known.patience_over:
         blind = known.hidden or near(known) & set(unknown(known))
         return Decision(Step.RUN, certain=not blind)
-    return Decision(Step.WAIT, tuple(unclear))
+    return Decision(Step.WAIT, whom)
 
 
 @_rule(
@@ -286,13 +295,8 @@ def _farewell(known: Known) -> Decision | None:
 
 @_rule("a primary without data; a node that may have the cluster's exists", "waits for it")
 def _others_exist(known: Known) -> Decision | None:
-    waits = [
-        node
-        for node, peer in sorted((known.peers or {}).items())
-        if peer.state in MAY_HAVE_DATA
-        or (peer.state is State.UP and peer.record.marker in {Marker.LEAVING, Marker.LEFT})
-    ]
-    return Decision(Step.WAIT, tuple(waits)) if waits else None
+    waits = may_have_data(known)
+    return Decision(Step.WAIT, waits) if waits else None
 
 
 @_rule("a primary without data, and `NEW_CLUSTER=never`", "waits for a member")
@@ -334,12 +338,7 @@ def _new(_known: Known) -> Decision | None:
 def _join(known: Known, running: dict[str, Peer]) -> Decision:
     """Join one of these nodes of one cluster, if it serves and all others are reached."""
     peers = known.peers or {}
-    ready = {
-        node: peer
-        for node, peer in running.items()
-        if (peer.serves and peer.record.marker is not Marker.LEAVING)
-        or (not peer.serves and peer.awaits <= {known.node})
-    }
+    ready = {node: peer for node, peer in running.items() if can_be_joined(known, peer)}
     if not ready:
         return Decision(Step.WAIT, tuple(sorted(running)))
     first = known.target if known.target is not None and known.target in ready else min(ready)

@@ -2,6 +2,7 @@
 
 from member_entrypoint.cluster.knowledge import (
     IN_BETWEEN,
+    MAY_HAVE_DATA,
     Known,
     Marker,
     Peer,
@@ -128,6 +129,47 @@ def unknown(known: Known) -> tuple[str, ...]:
     """Return those of whom DNS does not say whether they exist."""
     peers = sorted((known.peers or {}).items())
     return tuple(node for node, peer in peers if peer.state is State.UNKNOWN)
+
+
+def may_have_data(known: Known) -> tuple[str, ...]:
+    """Return those that exist, and may have the data of a cluster that does not run."""
+    return tuple(
+        node
+        for node, peer in sorted((known.peers or {}).items())
+        if peer.state in MAY_HAVE_DATA
+        or (peer.state is State.UP and peer.record.marker in {Marker.LEAVING, Marker.LEFT})
+    )
+
+
+def can_be_joined(known: Known, peer: Peer) -> bool:
+    """Tell whether a node that runs serves, and goes on to, or waits for this node alone."""
+    if peer.serves:
+        return peer.record.marker is not Marker.LEAVING
+    return peer.awaits <= {known.node}
+
+
+def outside(known: Known) -> tuple[str, ...]:
+    """Return the nodes of our schema that run on their way into a cluster, or out of one.
+
+    Their Mnesia has another identity meanwhile, and ours ends the VM when it meets that.
+    """
+    return tuple(
+        node
+        for node, peer in sorted(up(known).items())
+        if node in (known.members or ())
+        and peer.identity not in {"", known.identity}
+        and in_between(peer)
+    )
+
+
+def undecided(known: Known) -> tuple[str, ...]:
+    """Return those that are about to start a cluster, or do not say yet in which one they are."""
+    return tuple(
+        node
+        for node, peer in sorted((known.peers or {}).items())
+        if (peer.state is State.STARTING and not cluster_of(peer))
+        or (peer.state is State.UP and peer.record.marker is Marker.STARTING)
+    )
 
 
 def removed_by(known: Known) -> tuple[str, ...]:

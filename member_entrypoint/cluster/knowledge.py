@@ -119,9 +119,10 @@ class Known(NamedTuple):
 
     `target` is the node to join, None for a node that joins no other. `alone`: JOIN_CLUSTER=false.
     `identity` and `members` are those of its schema on the disk, empty and None where they cannot
-    be read. `discard`: JOIN_DISCARDS_DATA. `may_start`: NEW_CLUSTER is not `never`. `peers` is None
-    as long as nobody was asked. `hidden`: our own name is not in DNS, so that others may be missing
-    there, too. `patience_over`: an uncertain wait took long enough; `time_over`: JOIN_TIMEOUT.
+    be read. `again`: an earlier VM of this container ended for what it met. `discard`:
+    JOIN_DISCARDS_DATA. `may_start`: NEW_CLUSTER is not `never`. `peers` is None as long as nobody
+    was asked. `hidden`: our own name is not in DNS, so that others may be missing there, too.
+    `patience_over`: an uncertain wait took long enough; `time_over`: JOIN_TIMEOUT.
     """
 
     node: str
@@ -131,6 +132,7 @@ class Known(NamedTuple):
     identity: str = ""
     members: Nodes | None = None
     record: Record = Record()
+    again: bool = False
     discard: bool = False
     may_start: bool = True
     phase: Phase = Phase.BEFORE

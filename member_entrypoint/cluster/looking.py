@@ -20,15 +20,17 @@ LONGEST_PAUSE_IF_REFUSED = 60.0
 """Seconds; each try with a wrong cookie is a line in the log of the other node."""
 
 
-def decide_before(member: Member, deadline: float) -> tuple[Known, Decision]:
+def decide_before(
+    member: Member, deadline: float, *, again: bool = False
+) -> tuple[Known, Decision]:
     """Return what a node does when its VM is to start, and what is known then.
 
-    Waits until `deadline`, an instant of `time.monotonic`, and says for whom. Raises
-    `ClusteringError`.
+    Waits until `deadline`, an instant of `time.monotonic`, and says for whom. `again`: an earlier
+    VM of this container has met what it could not go on with. Raises `ClusteringError`.
     """
     from member_entrypoint.cluster.announcement import Announcement
 
-    known = facts.read_known(member, schema=True)
+    known = facts.read_known(member, schema=True)._replace(again=again)
     pauses, announcement = Pauses(deadline), Announcement(member)
     patience = time.monotonic() + DNS_PATIENCE
     if known.target is not None and not has_data(known):

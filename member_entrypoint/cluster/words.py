@@ -16,6 +16,10 @@ HIDDEN = (
     "in Kubernetes, serviceName of the StatefulSet must name its headless Service, which needs "
     "publishNotReadyAddresses; in Docker, --name and -h must be the same"
 )
+OUTSIDE = (
+    "it is listed in this node's cluster, and has left it or joins a cluster, with a schema of its "
+    "own meanwhile: Mnesia would not start beside it"
+)
 START_ALONE_ONCE = "to start a new cluster, start this node once with JOIN_CLUSTER=false"
 
 
@@ -24,6 +28,8 @@ def waits(known: Known, decision: Decision) -> tuple[str, str]:
     whom = ", ".join(decision.whom)
     if decision.rule in {"silent", "outage"}:
         return "waiting for DNS", f"it does not say whether {whom} exist: one may have our data"
+    if decision.rule == "outside":
+        return f"waiting until {whom} stops, or joins", OUTSIDE
     if decision.rule == "farewell":
         return f"waiting for one of {whom or 'those whom this node left'}", "they have its cluster"
     if decision.rule == "others_exist":
@@ -69,6 +75,8 @@ def _waited_in_vain(known: Known, decision: Decision) -> str:
             f"this node has left {cluster(known.record.identity, known.record.members)}, and none "
             f"of its members runs; start one of them, or, {START_ALONE_ONCE}; "
         )
+    if decision.rule == "outside":
+        return f"{OUTSIDE}; stop it, or start it anew; "
     if decision.rule == "never":
         return (
             "this primary has no data, and NEW_CLUSTER=never; start a member that has the "

@@ -139,6 +139,7 @@ class Real:
             identity=identity(world, disk.identity),
             members=names(disk.members) if disk.identity else None,
             record=record(world, disk.note),
+            again=world.nodes[me].again,
             discard=rules.discards,
             phase=phase,
             silence=Silence[rules.silence.upper()],

@@ -56,7 +56,8 @@ SCENARIOS = {
     "three, first start": Scenario(Rules(3), 3, fresh=True),
     "three, first start, only healthy names": Scenario(Rules(3, names="healthy"), 3, fresh=True),
     "three, restarts": Scenario(Rules(3), 3),
-    "three, farewells": Scenario(Rules(3, leaves=True), 2),
+    "three, farewells": Scenario(Rules(3, leaves=True), 3),
+    "three, hooks": Scenario(Rules(3, acts=FAREWELLS | {"wipe"}), 3),
     "three, lost disks": Scenario(Rules(3, acts=DISKS), 3),
     "three, everything": Scenario(Rules(3, acts=EVERYTHING), 2),
 }

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from acts import acts, starts
+from properties import judged_at_rest, judged_where_it_stands
 from steps import steps, steps_of
 from world import Node, Rules, World
 
@@ -56,7 +57,7 @@ def settle(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]:
         if world.wrong:
             return world, words
         turn, still = turn + 1, still + 1
-    if still < rules.size:
+    if still < rules.size or any(after != world for _, after in steps(rules, brain, world)):
         world = world._replace(wrong="the members never come to rest")
     return world, words
 
@@ -64,6 +65,7 @@ def settle(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]:
 def recover(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]:
     """Repair DNS, start all containers, let them settle; say what is wrong then."""
     world, words = settle(rules, brain, world._replace(silent=False))
+    world = judged_where_it_stands(rules, world)
     for _ in range(ROUNDS):
         away = [me for me, node in enumerate(world.nodes) if not node.up]
         if world.wrong or not away:
@@ -74,52 +76,6 @@ def recover(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]
         world, more = settle(rules, brain, world)
         words += more
     return judged_at_rest(rules, world), words
-
-
-def judged_at_rest(rules: Rules, world: World) -> World:
-    """Return the world, wrong if not all serve in one cluster without a reason that is said.
-
-    A reason counts only where what the operator may do can lead to it.
-    """
-    if world.wrong:
-        return world
-    disks = [node.disk for node in world.nodes if node.serves and not node.alone]
-    identities = {disk.identity for disk in disks} - world.told
-    said = {node.said.split(" ")[0] for node in world.nodes} & permitted(rules)
-    young = [d for d in disks if not d.note.certain and d.identity > min(identities, default=0)]
-    if len(identities) > 1 and (young or "first" not in said):
-        return world._replace(wrong="two clusters remain")
-    told = said or any(node.alone for node in world.nodes) or lost_last(world)
-    if not told and not all(node.serves for node in world.nodes):
-        still = "; ".join(f"{me + 1}: {n.at[0]} {n.said}" for me, n in enumerate(world.nodes))
-        return world._replace(wrong=f"not all serve, and nobody says what to do ({still})")
-    return world
-
-
-def lost_last(world: World) -> bool:
-    """Tell whether a Mnesia waits for several whose disks are lost: it says for whom.
-
-    It goes on by itself when one of them joins it, not when several have to.
-    """
-    lost = [node for node in world.nodes if not node.disk.identity]
-    return len(lost) > 1 and any(node.vm == "waiting" for node in world.nodes)
-
-
-def permitted(rules: Rules) -> set[str]:
-    """Return the rules that may keep a member from serving in the end."""
-    reasons = {
-        "other_cluster": {"wipe", "silence", "strip", "alone"},
-        "second": {"silence", "wipe"},
-        "first": {"silence", "wipe"},
-        "own_data": {"alone", "strip"},
-        "removed": {"remove", "strip"},
-        "farewell": {"wipe", "strip"},
-        "two_clusters": {"wipe", "strip"},
-        "left": {"hook"},
-    }
-    found = {reason for reason, needs in reasons.items() if needs & rules.acts}
-    # Who waits for another one is not in DNS then, and that one cannot find it.
-    return found | {"wait_for_target", "mnesia"} if rules.names == "healthy" else found
 
 
 def formed(rules: Rules, brain: Brain) -> World:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from properties import forgotten_by, keepers, may_discard
 from world import (
     NOBODY,
     Answer,
@@ -14,13 +15,11 @@ from world import (
     empties,
     forgets,
     goes_down,
-    is_lone,
     joins,
     mnesia_starts,
     new_schema,
     resolves,
     running_with,
-    sees,
     with_disk,
     with_node,
     wrong,
@@ -147,7 +146,7 @@ def _died(rules: Rules, brain: Brain, world: World, me: int) -> World:
     answer = brain.beside(rules, world, me)
     if answer.word == "refuse":
         return with_node(world, me, at=("ended",), said=answer.why)
-    return with_node(world, me, at=("look",))
+    return with_node(world, me, at=("look",), again=True)
 
 
 def _looks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[str, World]]:
@@ -187,25 +186,14 @@ def _looks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[
     yield f"{name} decides: {answer.word}", decided
 
 
-def keepers(rules: Rules, world: World, me: int) -> list[int]:
-    """Return the others that exist, as can be seen, and have a cluster's data on their disks."""
-    return [
-        other
-        for other, node in enumerate(world.nodes)
-        if other != me
-        and sees(rules, world, other) not in {"absent", "empty"}
-        and node.disk.data
-        and not node.alone
-        and not is_lone(world, other)
-    ]
-
-
 def _settles(
     rules: Rules, brain: Brain, world: World, me: int, rest: list[Any]
 ) -> Iterator[tuple[str, World]]:
     """Boot the VM, and look around beside it; either may come first."""
     mode, other = rest
     node, name = world.nodes[me], f"{me + 1}"
+    if not node.alone and mode != "join" and (not node.checked or node.vm == "waiting"):
+        yield from _checks(rules, brain, world, me)
     if node.vm in {"booting", "waiting"}:
         started = mnesia_starts(rules, world, me)
         if started.nodes[me].vm == "waiting":
@@ -218,9 +206,7 @@ def _settles(
         yield f"{name} has started, alone", with_node(world, me, at=("serve",), healthy=True)
     elif node.alone:
         return
-    elif mode != "join" and (not node.checked or node.vm == "waiting"):
-        yield from _checks(rules, brain, world, me)
-    elif node.vm == "running":
+    elif node.vm == "running" and (mode == "join" or node.checked):
         if mode == "join":
             yield f"{name} begins to join {other + 1}", with_node(world, me, at=("join", other))
             return
@@ -234,6 +220,8 @@ def _checks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple
     answer = brain.beside(rules, world, me)
     if answer.word == "run":
         note = world.nodes[me].disk.note
+        if by := forgotten_by(rules, world, me):
+            world = wrong(world, f"{name} goes on, though {by[0] + 1} has removed it")
         doubts = note.certain and not answer.certain
         looked = with_node(world, me, checked=True, doubts=doubts)
         yield f"{name} has looked around", looked
@@ -243,6 +231,11 @@ def _checks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple
     elif answer.word == "look":
         down = goes_down(world, me)
         yield f"{name} starts anew", with_node(down, me, at=("look",))
+    elif answer.word == "join" and not may_discard(rules, world, me):
+        yield (
+            f"{name} decides to join again",
+            wrong(world, f"{name} gives up its data, though nobody said that it may"),
+        )
     elif answer.word == "join" and world.nodes[me].vm == "running":
         its = world.nodes[answer.whom].disk
         note = Note("joining", answer.whom, its.identity, its.members)

@@ -82,6 +82,12 @@ SEQUENCES = {
     "the last to stop loses its disk": Sequence(
         Rules(2), ("stop 1", "stop 2", "wipe 2", "start 1", "start 2"), nodes(1, 2)
     ),
+    "a member comes back whose last partner is gone, while another one has left and runs": Sequence(
+        Rules(3),
+        ("kill 1", "remove 1 on 3", "2 is told to leave", "kill 3", "start 1"),
+        nodes(),
+        "outside",
+    ),
     "it runs alone after a farewell, and has data of its own then": Sequence(
         Rules(2),
         ("2 is told to leave", "stop 2", "start 2 with JOIN_CLUSTER=false", "stop 2", "start 2"),
@@ -110,6 +116,17 @@ def test_a_sequence_ends_well(name: str) -> None:
 
 
 STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
+    "a farewell is cut, the next one leaves and runs on": (
+        Rules(3, acts=ALL_ACTS),
+        (
+            "1 is told to leave",
+            "1 notes 'leaving'",
+            "1 leaves",
+            "kill 1",
+            "2 is told to leave",
+            RESTS,
+        ),
+    ),
     "another one joins while this one decides to": (
         Rules(3, leaves=True),
         (

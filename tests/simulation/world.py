@@ -48,8 +48,9 @@ class Node(NamedTuple):
     """A container: its disk, where its program is, and its VM.
 
     `vm` is `none`, `booting` (registered, without Mnesia), `waiting` (Mnesia waits for others),
-    `running`, or `going` (it stops). `at` is `off`, `ended`, or the step that comes next.
-    `healthy`: it has served since it was started, and a health check may still say so.
+    `running`, `going` (it stops), or `died`. `at` is `off`, `ended`, or the step that comes next.
+    `healthy`: it has served since it was started, and a health check may still say so. `again`: a
+    VM of its died since it was started.
     """
 
     disk: Disk = Disk()
@@ -62,6 +63,7 @@ class Node(NamedTuple):
     unready: bool = False
     alone: bool = False
     healthy: bool = False
+    again: bool = False
     said: str = ""
 
     @property
@@ -136,7 +138,7 @@ def sees(rules: Rules, world: World, other: int) -> str:
         return "silent"
     if not resolves(rules, world, other):
         return "absent"
-    if node.vm == "none":
+    if node.vm in {"none", "died"}:
         return "empty" if node.announced else "stopped"
     return {"booting": "starting", "going": "going"}.get(node.vm, "up")
 
@@ -253,7 +255,7 @@ def joins(rules: Rules, world: World, me: int, other: int) -> World:
         for i in sorted(cluster - {me})
         if not resolves(rules, world, i)
         and world.nodes[i].disk.note.word == "joining"
-        and world.nodes[i].at[0] != "settle"
+        and not (world.nodes[i].at[0] == "settle" or world.nodes[i].checked)
     ]
     if hidden:
         world = wrong(world, f"{me + 1} joins, and does not reach {hidden[0] + 1}: a split")

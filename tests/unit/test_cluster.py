@@ -116,6 +116,29 @@ CASES = {
         with_data(identity=OF_ME, members=ONE, record=Record(Marker.LEAVING, FIRST, OLD, TWO)),
         Step.ASK,
     ),
+    "its VM has met somebody": (with_data(again=True), Step.ASK),
+    "a member that has left runs still": (
+        with_data(again=True, peers={FIRST: up(YOUNG, FIRST, record=left(OLD, THIRD))}),
+        Step.WAIT,
+    ),
+    "the same, when the time is over": (
+        with_data(
+            again=True, time_over=True, peers={FIRST: up(YOUNG, FIRST, record=left(OLD, THIRD))}
+        ),
+        Step.REFUSE,
+    ),
+    "a member joins another cluster": (
+        with_data(
+            again=True,
+            peers={FIRST: up(YOUNG, FIRST, record=Record(Marker.JOINING, THIRD, OF_ME))},
+        ),
+        Step.WAIT,
+    ),
+    "a member that has left has stopped": (
+        with_data(again=True, peers={FIRST: Peer(State.STOPPED)}),
+        Step.RUN,
+    ),
+    "a member has joined again": (with_data(again=True, peers={FIRST: up(OLD, *TWO)}), Step.RUN),
     # a fresh node
     "nobody was asked": (known(), Step.ASK),
     "the primary runs": (known(peers={FIRST: up(OLD, FIRST)}), Step.JOIN),
@@ -350,6 +373,7 @@ EVERYTHING = st.builds(
     identity=IDENTITIES,
     members=st.one_of(st.none(), SETS),
     record=RECORDS,
+    again=st.booleans(),
     discard=st.booleans(),
     may_start=st.booleans(),
     phase=st.sampled_from(Phase),

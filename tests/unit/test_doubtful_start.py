@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,32 @@ def test_a_primary_waits_before_it_starts_a_cluster_in_doubt(
     _, decision = looking.decide_before(make_member(tmp_path, "m-1"), 1000.0)
     assert (decision.step, decision.certain) == (Step.START_CLUSTER, False)
     assert asked == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_member_waits_for_one_that_has_left_and_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its VM has met that one, and would be ended by it again; it says so, and what ends it."""
+    member = make_member(tmp_path, "m-1")
+    both = frozenset({member.node, OTHER})
+    mine = Known(member.node, None, has_schema=True, identity="ours", members=both)
+    gone = Record(Marker.LEFT, member.node, "ours", frozenset({member.node}))
+    runs = Peer(State.UP, "another", frozenset({OTHER}), frozenset({OTHER}), record=gone)
+    answers = [runs, runs, Peer(State.STOPPED)]
+
+    def ask(_member: object, known: Known, _whom: object = ()) -> Known:
+        return known._replace(peers={OTHER: answers.pop(0)})
+
+    monkeypatch.setattr(facts, "read_known", lambda *_, **__: mine)
+    monkeypatch.setattr(looking, "ask", ask)
+    assert looking.decide_before(member, time.monotonic() + 60.0)[1].step is Step.RUN
+    assert len(answers) == 3
+    _, decision = looking.decide_before(member, time.monotonic() + 60.0, again=True)
+    assert decision.step is Step.RUN
+    assert not answers
+    said = capfd.readouterr().out
+    assert said.count(f"waiting until {OTHER} stops, or joins") == 1
+    assert "its own" in said
 
 
 def test_a_join_that_an_older_image_began_is_gone_on_with() -> None:

@@ -1,0 +1,99 @@
+"""What must hold in the model, beside what `brain` judges of each world: by what is to be seen."""
+
+from __future__ import annotations
+
+from world import Rules, World, is_lone, resolves, sees, wrong
+
+
+def judged_at_rest(rules: Rules, world: World) -> World:
+    """Return the world, wrong if not all serve in one cluster without a reason that is said.
+
+    A reason counts only where what the operator may do can lead to it.
+    """
+    if world.wrong:
+        return world
+    disks = [node.disk for node in world.nodes if node.serves and not node.alone]
+    identities = {disk.identity for disk in disks} - world.told
+    said = {node.said.split(" ")[0] for node in world.nodes} & permitted(rules)
+    young = [d for d in disks if not d.note.certain and d.identity > min(identities, default=0)]
+    if len(identities) > 1 and (young or "first" not in said):
+        return world._replace(wrong="two clusters remain")
+    told = said or any(node.alone for node in world.nodes) or lost_last(world)
+    if not told and not all(node.serves for node in world.nodes):
+        still = "; ".join(f"{me + 1}: {n.at[0]} {n.said}" for me, n in enumerate(world.nodes))
+        return world._replace(wrong=f"not all serve, and nobody says what to do ({still})")
+    return world
+
+
+def judged_where_it_stands(rules: Rules, world: World) -> World:
+    """Return the world, wrong if one waits for others though the cluster that it left serves.
+
+    Where only healthy members are in DNS, it does not find all that run there.
+    """
+    if world.wrong or rules.names == "healthy":
+        return world
+    for me, node in enumerate(world.nodes):
+        note, others = node.disk.note, [i for i, its in enumerate(world.nodes) if its.serves]
+        if node.at == ("look",) and note.word in {"joining", "leaving", "left"} and note.identity:
+            there = [i for i in others if world.nodes[i].disk.identity == note.identity]
+            if there and node.said.split(" ")[0] != "outside":
+                return wrong(world, f"{me + 1} waits, though {there[0] + 1} is in its cluster")
+    return world
+
+
+def lost_last(world: World) -> bool:
+    """Tell whether a Mnesia waits for several whose disks are lost: it says for whom.
+
+    It goes on by itself when one of them joins it, not when several have to.
+    """
+    lost = [node for node in world.nodes if not node.disk.identity]
+    return len(lost) > 1 and any(node.vm == "waiting" for node in world.nodes)
+
+
+def permitted(rules: Rules) -> set[str]:
+    """Return the rules that may keep a member from serving in the end."""
+    reasons = {
+        "other_cluster": {"wipe", "silence", "strip", "alone"},
+        "second": {"silence", "wipe"},
+        "first": {"silence", "wipe"},
+        "own_data": {"alone", "strip"},
+        "removed": {"remove", "strip", "alone"},
+        "farewell": {"wipe", "strip"},
+        "two_clusters": {"wipe", "strip"},
+        "left": {"hook"},
+    }
+    found = {reason for reason, needs in reasons.items() if needs & rules.acts}
+    # Who waits for another one is not in DNS then, and that one cannot find it.
+    return found | {"wait_for_target", "mnesia"} if rules.names == "healthy" else found
+
+
+def keepers(rules: Rules, world: World, me: int) -> list[int]:
+    """Return the others that exist, as can be seen, and have a cluster's data on their disks."""
+    return [
+        other
+        for other, node in enumerate(world.nodes)
+        if other != me
+        and sees(rules, world, other) not in {"absent", "empty"}
+        and node.disk.data
+        and not node.alone
+        and not is_lone(world, other)
+    ]
+
+
+def may_discard(rules: Rules, world: World, me: int) -> bool:
+    """Tell whether `me` may lose its data: the operator said so, or its farewell was cut."""
+    return rules.discards or world.nodes[me].disk.note.word not in {"none", "started", "joined"}
+
+
+def forgotten_by(rules: Rules, world: World, me: int) -> list[int]:
+    """Return the members of the cluster of `me` that run, if none of them lists it any more."""
+    running = [
+        other
+        for other, node in enumerate(world.nodes)
+        if other != me
+        and node.vm == "running"
+        and node.disk.identity == world.nodes[me].disk.identity
+        and resolves(rules, world, other)
+    ]
+    listed = any(me in world.nodes[other].disk.members for other in running)
+    return [] if listed else running
