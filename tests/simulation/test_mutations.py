@@ -33,6 +33,9 @@ WITHOUT_A_RULE = {
     "others_exist": "two, lost disks",
     "cluster_exists": "two, lost disks",
     "wait_for_target": "two, first start",
+    "removed": "two, farewells",
+    "home": "three, farewells",
+    "outside": "three, hooks",
 }
 
 
@@ -86,6 +89,13 @@ MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
     ),
     "nobody is younger": ("is_younger", lambda *_: False, "two, DNS is silent"),
     "no other cluster is seen": ("in_other_clusters", lambda _: {}, "two, lost disks"),
+    "nobody runs in our cluster": ("ours", lambda *_: {}, "three, farewells"),
+    "all run in our cluster": ("ours", lambda known, _: inference.up(known), "two, lost disks"),
+    "nobody has removed us": ("removed_by", lambda _: (), "two, farewells"),
+    "nobody is in between": ("in_between", lambda _: False, "three, hooks"),
+    "all are in between": ("in_between", lambda _: True, "two, first start"),
+    "all may lose their data": ("may_discard", lambda _: True, "two, hooks"),
+    "nobody may lose data": ("may_discard", lambda _: False, "two, farewells"),
 }
 
 
