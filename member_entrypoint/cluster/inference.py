@@ -86,9 +86,7 @@ def up(known: Known) -> dict[str, Peer]:
 def ours(known: Known, identity: str) -> dict[str, Peer]:
     """Return those that run in the cluster with this identity."""
     return {
-        node: peer
-        for node, peer in up(known).items()
-        if identity and peer.identity == identity and not in_between(peer)
+        node: peer for node, peer in up(known).items() if identity and peer.identity == identity
     }
 
 
