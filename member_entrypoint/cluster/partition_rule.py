@@ -39,9 +39,8 @@ WHY = {
 def why_missing(own: str, identity: str, peer: Peer) -> Missing:
     """Return why a member does not run together with this node `own`, from what was seen of it.
 
-    `identity` is that of our cluster. They run apart if its Mnesia has noted that this node went
-    down, which is Mnesia's own sign of a partition. If it has not, that member is starting, and
-    waits for this node. One that shuts down is down.
+    `identity` is that of our cluster. A member that starts may wait for this node; if it does not,
+    they run apart. One that shuts down is down.
     """
     if peer.state is not State.UP:
         return WHY.get(peer.state, Missing.DOWN)
@@ -49,7 +48,7 @@ def why_missing(own: str, identity: str, peer: Peer) -> Missing:
         return Missing.ELSEWHERE
     if own in peer.running:
         return Missing.SILENT
-    return Missing.APART if own in peer.downs else Missing.DOWN
+    return Missing.DOWN if own in peer.awaits else Missing.APART
 
 
 def parted(missing: Mapping[str, Missing]) -> set[str]:
@@ -57,18 +56,30 @@ def parted(missing: Mapping[str, Missing]) -> set[str]:
     return {name for name, why in missing.items() if why in PARTED}
 
 
-def loses(node: str, running: frozenset[str], missing: Mapping[str, Missing]) -> bool:
+def loses(
+    node: str,
+    running: frozenset[str],
+    missing: Mapping[str, Missing],
+    beside: Mapping[str, frozenset[str]] | None = None,
+) -> bool:
     """Tell whether `node` is on the losing side of a partition; a pure function.
 
     `running` are the members that run together with it, itself included; `missing` are all others.
-    Of these, only those that are `PARTED` count for the other side. The larger side wins; of two
-    sides of equal size, the side with the member whose name sorts first.
+    Of these, only those that are `PARTED` count for other sides. `beside` has who runs together
+    with those that run apart from this node; all that do not say it count as one side. The largest
+    side wins; of sides of equal size, the one with the member whose name sorts first. So when all
+    answer, one side wins, however many there are.
     """
     away = parted(missing)
     together = running | {node}
-    if len(away) != len(together):
-        return len(away) > len(together)
-    return bool(away) and min(away) < min(together)
+    apart = {name for name in away if missing[name] is Missing.APART and name in (beside or {})}
+    sides = [frozenset((beside or {})[name] & apart | {name}) for name in apart]
+    sides.append(frozenset(away - apart))
+    return any(
+        len(side) > len(together) or (len(side) == len(together) and min(side) < min(together))
+        for side in sides
+        if side
+    )
 
 
 class Tie(NamedTuple):

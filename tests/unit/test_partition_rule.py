@@ -66,7 +66,12 @@ def test_the_rule(node: str, running: str, missing: dict[str, Missing], expected
         (Peer(State.SILENT), SILENT),
         (Peer(State.UP, "ours", running=frozenset("ab")), SILENT),
         (Peer(State.UP, "ours", running=frozenset("b"), downs=frozenset("a")), APART),
-        (Peer(State.UP, "ours", running=frozenset("b")), DOWN),
+        (Peer(State.UP, "ours", frozenset("ab"), frozenset("b")), APART),
+        (Peer(State.UP, "ours", frozenset("ab"), frozenset("b"), serves=False), DOWN),
+        (
+            Peer(State.UP, "ours", frozenset("ab"), frozenset("b"), frozenset("a"), serves=False),
+            APART,
+        ),
         (Peer(State.UP, "another", running=frozenset("b"), downs=frozenset("a")), ELSEWHERE),
         (Peer(State.UP, "", running=frozenset("b"), downs=frozenset("a")), APART),
     ],
@@ -87,6 +92,26 @@ def test_of_two_sides_just_one_loses(side: set[str]) -> None:
         assert len(said) == 1
         verdicts.append(said.pop())
     assert sorted(verdicts) == [False, True]
+
+
+@given(st.lists(st.integers(0, 3), min_size=len(NODES), max_size=len(NODES)), st.integers(0, 3))
+def test_of_many_sides_one_wins(parts: list[int], cut_off: int) -> None:
+    """Just one if all answer each other; none or one if the part `cut_off` answers nobody."""
+    sides = [frozenset(n for n, p in zip(NODES, parts, strict=True) if p == k) for k in range(4)]
+    for silent in (frozenset[str](), sides[cut_off]):
+        winners = set()
+        for here in filter(None, sides):
+            answer = frozenset() if here == silent else frozenset(NODES) - here - silent
+            missing = {n: APART if n in answer else SILENT for n in set(NODES) - here}
+            beside = {n: side for side in sides for n in side & answer}
+            said = {loses(node, here, missing, beside) for node in here}
+            assert len(said) == 1
+            if said == {False}:
+                winners.add(here)
+        assert len(winners) <= 1
+        assert silent or winners == {
+            max(filter(None, sides), key=lambda s: (len(s), [-ord(c) for c in min(s)]))
+        }
 
 
 def test_a_member_that_was_removed_is_not_said_to_be_back() -> None:
