@@ -25,6 +25,12 @@ class TryAgainError(EntrypointError):
     status = 75
 
 
+class TooEarlyError(TryAgainError):
+    """The VM would do harm if it went on to start; PID 1 kills it, looks, and starts it again."""
+
+    status = 80
+
+
 class PartitionError(EntrypointError):
     """The node runs apart from its cluster, and a restart fixes that; PID 1 restarts it."""
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from member_entrypoint import environment as process_environment
 from member_entrypoint import settings, state, tasks
 from member_entrypoint.cluster import facts, member
-from member_entrypoint.cluster.decision import Step, decide
+from member_entrypoint.cluster.decision import decide
+from member_entrypoint.cluster.knowledge import Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang import reach
 from member_entrypoint.errors import (
@@ -43,7 +44,7 @@ class Attempt(NamedTuple):
     """A life of the VM: how long it may take to join, and what came before it.
 
     `deadline` (an instant of `time.monotonic`) is that of JOIN_TIMEOUT; `restarts` is how often the
-    VM was restarted after a partition. `again`: one ended for what it met, so a look comes first.
+    VM was restarted after a partition. `again`: not the first life, so a look comes first.
     """
 
     deadline: float
@@ -123,7 +124,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
             except PartitionError:
                 note_restart(chosen, "partition")
                 deadline = time.monotonic() + chosen.join_timeout
-                attempt = Attempt(deadline, attempt.restarts + 1)
+                attempt = Attempt(deadline, attempt.restarts + 1, again=True)
             except TryAgainError:
                 if time.monotonic() >= attempt.deadline:
                     raise ClusteringError(

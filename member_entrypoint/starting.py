@@ -10,9 +10,8 @@ import time
 
 from member_entrypoint import state
 from member_entrypoint.cluster import facts
-from member_entrypoint.cluster.decision import Decision, Step
 from member_entrypoint.cluster.inference import clears, has_data
-from member_entrypoint.cluster.knowledge import Known, Marker, Record
+from member_entrypoint.cluster.knowledge import Decision, Known, Marker, Record, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.errors import StartError
 from member_entrypoint.files import users

@@ -8,12 +8,12 @@ of two that start at once one sees the other.
 import time
 
 from member_entrypoint.cluster import looking, peers, words
-from member_entrypoint.cluster.decision import Step, decide
+from member_entrypoint.cluster.decision import decide
 from member_entrypoint.cluster.inference import has_data
-from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, State
+from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.notices import tell
-from member_entrypoint.errors import TryAgainError
+from member_entrypoint.errors import TooEarlyError, TryAgainError
 from member_entrypoint.network import dns_queries
 
 CLARITY_TIMEOUT = 10.0
@@ -54,7 +54,7 @@ class Beside:
         self.peers: dict[str, Peer] = {}
 
     def look(self) -> None:
-        """Look at the begin, if there are data; raises `RemovedError` or `TryAgainError`.
+        """Look at the begin, if there are data; raises `RemovedError` or `TryAgainError`s.
 
         With a distribution that only a VM speaks, each question would boot one beside the one that
         starts, so only this look is made, and none for a new cluster. What that needs for its look
@@ -104,6 +104,8 @@ class Beside:
                 f"{member.node} was removed from its cluster while it was down: "
                 f"{self.removed_by} does not list it"
             )
+        if decision.rule == "apart":
+            raise TooEarlyError(f"{member.node} does not start yet: {words.met(decision)[1]}")
         if decision.step is Step.START_AGAIN:
             whom = decision.whom[0]
             raise TryAgainError(f"{member.node} starts no new cluster, since {whom} runs in one")

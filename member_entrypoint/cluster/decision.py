@@ -8,10 +8,10 @@ sequence of events that breaks it.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from typing import NamedTuple
 
 from member_entrypoint.cluster.inference import (
+    apart,
     can_be_joined,
     cluster_of,
     clusters,
@@ -33,43 +33,16 @@ from member_entrypoint.cluster.inference import (
 )
 from member_entrypoint.cluster.knowledge import (
     REACHED,
+    Decision,
     Known,
     Marker,
     Peer,
     Phase,
     Silence,
     State,
+    Step,
     is_younger,
 )
-
-
-class Step(Enum):
-    """What a node does next."""
-
-    RUN = "runs with what is on its disk"
-    EXAMINE = "has its schema read by a VM"
-    ASK = "asks the others"
-    WAIT = "waits"
-    JOIN = "joins"
-    START_CLUSTER = "starts a new cluster"
-    REFUSE = "ends with the reason"
-    START_AGAIN = "starts from the beginning"
-    YIELD = "is not ready any more"
-    WARN = "says so, goes on"
-    CERTAIN = "notes that its cluster is the only one"
-
-
-class Decision(NamedTuple):
-    """What to do next, and with or for whom; why, in words; `rule` is the name of the rule.
-
-    `certain` is False for a new cluster that may be the second one, and for a wait in doubt.
-    """
-
-    step: Step
-    whom: tuple[str, ...] = ()
-    why: str = ""
-    certain: bool = True
-    rule: str = ""
 
 
 class Rule(NamedTuple):
@@ -137,6 +110,16 @@ def _own_data(known: Known) -> Decision | None:
 def _outside(known: Known) -> Decision | None:
     whom = outside(known) if known.phase is Phase.BEFORE and has_data(known) else ()
     return Decision(Step.WAIT, whom) if whom else None
+
+
+@_rule(
+    "it has data, and members of its cluster run apart: a partition that is not over yet",
+    "waits until they run together, since it may take the data of either; stops its VM before",
+)
+def _apart(known: Known) -> Decision | None:
+    whom = apart(known) if known.phase is not Phase.SERVING and has_data(known) else ()
+    waits = Step.WAIT if known.phase is Phase.BEFORE else Step.START_AGAIN
+    return Decision(waits, whom) if whom else None
 
 
 @_rule("it has its cluster's data, the last of its members included", "runs, and asks the others")

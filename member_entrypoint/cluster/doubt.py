@@ -8,8 +8,8 @@ import time
 
 from member_entrypoint import state
 from member_entrypoint.cluster import facts, looking, words
-from member_entrypoint.cluster.decision import Decision, Step, decide
-from member_entrypoint.cluster.knowledge import Known, Phase
+from member_entrypoint.cluster.decision import decide
+from member_entrypoint.cluster.knowledge import Decision, Known, Phase, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.notices import tell
 

@@ -129,6 +129,24 @@ def unknown(known: Known) -> tuple[str, ...]:
     return tuple(node for node, peer in peers if peer.state is State.UNKNOWN)
 
 
+def apart(known: Known) -> tuple[str, ...]:
+    """Return the members of our cluster that serve, and not together with another one.
+
+    Both serve, and neither lists the other as running. A node that starts connects to both: that
+    brings them together, each with what it alone has changed, and it has the data of one of them.
+    """
+    serving = {node: p for node, p in sorted(ours(known, known.identity).items()) if p.serves}
+    return tuple(
+        first
+        for first, its in serving.items()
+        if any(
+            first not in theirs.running and second not in its.running
+            for second, theirs in serving.items()
+            if second != first
+        )
+    )
+
+
 def may_have_data(known: Known) -> tuple[str, ...]:
     """Return those that exist, and may have the data of a cluster that does not run."""
     return tuple(

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from member_entrypoint import counts, programs, state
 from member_entrypoint.cluster import facts, peers, words
-from member_entrypoint.cluster.decision import Step, decide
+from member_entrypoint.cluster.decision import decide
 from member_entrypoint.cluster.inference import clears
-from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, State
+from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang import distribution, rpc

@@ -1,4 +1,6 @@
-"""What a node can know about its cluster, as plain values: the input of the decision.
+"""What a node can know about its cluster, as plain values: what the decision is made from.
+
+And what comes of it: a `Decision`.
 
 Imported before the VM starts, so it imports next to nothing.
 """
@@ -141,6 +143,35 @@ class Known(NamedTuple):
     hidden: bool = False
     patience_over: bool = False
     time_over: bool = False
+
+
+class Step(Enum):
+    """What a node does next."""
+
+    RUN = "runs with what is on its disk"
+    EXAMINE = "has its schema read by a VM"
+    ASK = "asks the others"
+    WAIT = "waits"
+    JOIN = "joins"
+    START_CLUSTER = "starts a new cluster"
+    REFUSE = "ends with the reason"
+    START_AGAIN = "starts from the beginning"
+    YIELD = "is not ready any more"
+    WARN = "says so, goes on"
+    CERTAIN = "notes that its cluster is the only one"
+
+
+class Decision(NamedTuple):
+    """What to do next, and with or for whom; why, in words; `rule` is the name of the rule.
+
+    `certain` is False for a new cluster that may be the second one, and for a wait in doubt.
+    """
+
+    step: Step
+    whom: tuple[str, ...] = ()
+    why: str = ""
+    certain: bool = True
+    rule: str = ""
 
 
 def founder(identity: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from member_entrypoint import state
 from member_entrypoint.cluster import facts, peers, words
-from member_entrypoint.cluster.decision import Decision, Step, decide
+from member_entrypoint.cluster.decision import decide
 from member_entrypoint.cluster.inference import has_data
-from member_entrypoint.cluster.knowledge import Known, Phase, Silence, State
+from member_entrypoint.cluster.knowledge import Decision, Known, Phase, Silence, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang import rpc
 from member_entrypoint.errors import ClusteringError

@@ -6,19 +6,22 @@ No way out that is named deletes what may be the last copy of somebody's data, u
 import time
 from collections.abc import Iterable
 
-from member_entrypoint.cluster.decision import Decision
 from member_entrypoint.cluster.inference import cluster_of, has_other_name
-from member_entrypoint.cluster.knowledge import Known, Nodes, Peer, State, founded, founder
+from member_entrypoint.cluster.knowledge import (
+    Decision,
+    Known,
+    Nodes,
+    Peer,
+    State,
+    founded,
+    founder,
+)
 from member_entrypoint.errors import ClusteringError, RemovedError
 from member_entrypoint.log import counted
 
 HIDDEN = (
     "in Kubernetes, serviceName of the StatefulSet must name its headless Service, which needs "
     "publishNotReadyAddresses; in Docker, --name and -h must be the same"
-)
-OUTSIDE = (
-    "it is listed in this node's cluster, and has left it or joins a cluster, with a schema of its "
-    "own meanwhile: Mnesia would not start beside it"
 )
 START_ALONE_ONCE = "to start a new cluster, start this node once with JOIN_CLUSTER=false"
 
@@ -28,8 +31,8 @@ def waits(known: Known, decision: Decision) -> tuple[str, str]:
     whom = ", ".join(decision.whom)
     if decision.rule in {"silent", "outage"}:
         return "waiting for DNS", f"it does not say whether {whom} exist: one may have our data"
-    if decision.rule == "outside":
-        return f"waiting until {whom} stops, or joins", OUTSIDE
+    if decision.rule in {"outside", "apart"}:
+        return met(decision)
     if decision.rule == "farewell":
         return f"waiting for one of {whom or 'those whom this node left'}", "they have its cluster"
     if decision.rule == "others_exist":
@@ -40,6 +43,20 @@ def waits(known: Known, decision: Decision) -> tuple[str, str]:
     if decision.rule == "never":
         return "waiting for a member", "NEW_CLUSTER=never: this primary starts no cluster"
     return f"waiting for {whom}", why(known, decision.whom)
+
+
+def met(decision: Decision) -> tuple[str, str]:
+    """Return what a node with data waits for that must not meet others now; why, and what to do."""
+    whom = ", ".join(decision.whom)
+    if decision.rule == "outside":
+        return f"waiting until {whom} stops, or joins", (
+            f"{whom} is listed in this node's cluster, and has left it or joins one, with a schema "
+            "of its own meanwhile, beside which Mnesia would not start; stop it, or start it anew"
+        )
+    return f"waiting until {whom} run together", (
+        f"{whom} run, and not all together, so each side has changed data without the other, and "
+        "this node would take those of either; start those anew that are not ready, the losing side"
+    )
 
 
 def why(known: Known, nodes: Iterable[str]) -> str:
@@ -75,8 +92,8 @@ def _waited_in_vain(known: Known, decision: Decision) -> str:
             f"this node has left {cluster(known.record.identity, known.record.members)}, and none "
             f"of its members runs; start one of them, or, {START_ALONE_ONCE}; "
         )
-    if decision.rule == "outside":
-        return f"{OUTSIDE}; stop it, or start it anew; "
+    if decision.rule in {"outside", "apart"}:
+        return f"{met(decision)[1]}; "
     if decision.rule == "never":
         return (
             "this primary has no data, and NEW_CLUSTER=never; start a member that has the "

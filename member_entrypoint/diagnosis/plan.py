@@ -5,9 +5,9 @@ when the time is over.
 """
 
 from member_entrypoint.cluster import facts, looking, words
-from member_entrypoint.cluster.decision import Decision, Step, decide
+from member_entrypoint.cluster.decision import decide
 from member_entrypoint.cluster.inference import has_data, unknown
-from member_entrypoint.cluster.knowledge import Known, Peer, Phase, State
+from member_entrypoint.cluster.knowledge import Decision, Known, Peer, Phase, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.diagnosis import volume
 from member_entrypoint.diagnosis.findings import NOT_DEFINED, Findings

@@ -21,6 +21,7 @@ from member_entrypoint.errors import (
     PartitionError,
     RemovedError,
     StartError,
+    TooEarlyError,
     TryAgainError,
 )
 from member_entrypoint.log import Log
@@ -40,6 +41,7 @@ EXPLAINED = {
         PartitionError,
         RemovedError,
         StartError,
+        TooEarlyError,
         TryAgainError,
     )
 }

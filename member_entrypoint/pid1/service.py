@@ -13,6 +13,7 @@ from member_entrypoint.errors import (
     EntrypointError,
     PartitionError,
     RemovedError,
+    TooEarlyError,
     TryAgainError,
 )
 from member_entrypoint.pid1 import limits
@@ -33,7 +34,8 @@ REPEAT_INTERVAL = 0.25  # seconds between two SIGTERMs to a VM that may drop the
 EXPLAINED_WITHIN = 10.0  # seconds
 KILLED_BY_SIGNAL = 128  # the lowest exit status of a process that a signal ended, and more
 STOPPING_TAKES = 10.0  # seconds of STOP_TIMEOUT that leaving the cluster must not use up
-RESTARTED_FOR = {error.status: error for error in (TryAgainError, PartitionError)}
+RESTARTED_FOR = {error.status: error for error in (TryAgainError, TooEarlyError, PartitionError)}
+KILLED_FOR = {error.status for error in (RemovedError, TooEarlyError)}
 
 
 class Service:
@@ -126,8 +128,8 @@ class Service:
             self._end_all(helper)
             self._last_line(ended, "nobody")
             return ended.code
-        if error.status == RemovedError.status:
-            # Before its Mnesia makes it known again to the members that removed it.
+        if error.status in KILLED_FOR:
+            # Before its Mnesia makes it known to the others.
             self._supervisor.send(signal.SIGKILL, self._vm)
         self._stop(helper, "the failure above")
         if self._supervisor.is_asked_for(STOP_SIGNALS):

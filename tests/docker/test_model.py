@@ -12,16 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "simulation"))
 
+from mnesia_model import (  # noqa: E402 - the simulation is beside these tests
+    empties,
+    forgets,
+    joins,
+    mnesia_starts,
+    new_schema,
+)
 from world import (  # noqa: E402 - the simulation is beside these tests
     Node,
     Rules,
     World,
-    empties,
-    forgets,
     goes_down,
-    joins,
-    mnesia_starts,
-    new_schema,
     with_disk,
     with_node,
 )
@@ -92,6 +94,33 @@ SEQUENCES: dict[str, Steps] = {
         ("kill", 1, 0),
         ("remove", 0, 1),
         ("start", 1, 0),
+    ],
+    "one that is removed comes back by a start of one that still lists it": [
+        *THREE,
+        ("kill", 1, 0),
+        ("kill", 0, 0),
+        ("remove", 2, 0),
+        ("start", 1, 0),
+        ("start", 0, 0),
+    ],
+    "the same where both start": [
+        *THREE,
+        ("kill", 0, 0),
+        ("kill", 1, 0),
+        ("remove", 2, 0),
+        ("kill", 2, 0),
+        ("start", 1, 0),
+        ("start", 2, 0),
+    ],
+    "those that wait and meet list all whom one of them lists": [
+        *FORMED,
+        ("kill", 0, 0),
+        ("start", 2, 0),
+        ("join", 2, 1),
+        ("kill", 1, 0),
+        ("kill", 2, 0),
+        ("start", 0, 0),
+        ("start", 2, 0),
     ],
     "a farewell leaves a schema of its own, and one that remains": [
         *FORMED,

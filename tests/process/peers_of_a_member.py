@@ -14,7 +14,7 @@ from misbehaving_node import BADRPC, Manners, Node, running
 from releases import HOST, NODE, PRIMARY, FakeRelease
 
 from member_entrypoint.cluster import joining, looking, peers
-from member_entrypoint.cluster.decision import Step
+from member_entrypoint.cluster.knowledge import Step
 from member_entrypoint.cluster.member import Member, describe, known_full_name
 from member_entrypoint.terms import Atom
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from member_entrypoint.cluster.decision import Decision
-    from member_entrypoint.cluster.knowledge import Known, Peer
+    from member_entrypoint.cluster.knowledge import Decision, Known, Peer
 
 PEER_ADDRESS = new_address()
 DNS_ADDRESS = new_address()

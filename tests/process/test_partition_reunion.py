@@ -19,6 +19,37 @@ DIFFERENT = "run together with different data"
 LOSES = "on the losing side of a partition"
 
 
+def test_a_member_that_starts_between_two_sides_waits_for_the_end_of_the_partition(
+    tmp_path: Path, sample: Path, machine: Machine
+) -> None:
+    """Its VM meets neither of them before the losing side was started anew."""
+    with hosts(tmp_path, sample, Carrier(), count=3) as made:
+        first, second, third = made
+        running = [host.start(machine) for host in made]
+        for host in made:
+            host.becomes_ready(machine)
+        for host in made:  # it is watched from then on
+            seen = lambda root=str(host.root): counts.members(root).get("running") == 3  # noqa: E731
+            eventually(seen, f"{host.node} sees all three", timeout=SLOW)
+        third.link("down")
+        running[2].wait_for_output("so this node is not ready", timeout=SLOW)
+        running[1].send(signal.SIGTERM)
+        assert running[1].wait() == 0
+        third.link("up")
+        running[0].wait_for_output(f"{third.node} run apart", timeout=SLOW)
+        running[1] = second.start(machine)
+        apart = f"waiting until {first.node}, {third.node} run together"
+        running[1].wait_for_output(apart, timeout=SLOW)
+        running[2].send(signal.SIGTERM)
+        assert running[2].wait() == 0
+        third.start(machine)
+        for host in (second, third):
+            host.becomes_ready(machine)
+        eventually(lambda: first.run(machine, "health", "ready")[0] == 0, "the winner is ready")
+        for one in running[:2]:
+            assert DIFFERENT not in one.output()
+
+
 def test_sides_that_were_not_merged_do_not_both_serve(
     tmp_path: Path, sample: Path, machine: Machine
 ) -> None:
@@ -36,7 +67,7 @@ def test_sides_that_were_not_merged_do_not_both_serve(
         running[1].send(signal.SIGTERM)
         assert running[1].wait() == 0
         third.link("up")
-        running[1] = second.start(machine)
+        running[1] = second.start(machine, JOIN_CLUSTER="false")  # so it does not look before
         running[0].wait_for_output(f"{third.node} {DIFFERENT}", timeout=SLOW)
         running[2].wait_for_output(f"{first.node} {DIFFERENT}", timeout=SLOW)
         assert first.run(machine, "health", "ready")[0] == 0

@@ -14,9 +14,8 @@ from misbehaving_node import BADRPC
 from peers_of_a_member import OTHER, PEER_ADDRESS, Mnesia, in_a_cluster, peer
 from releases import NODE, PRIMARY, FakeRelease
 
-from member_entrypoint.cluster.decision import Step
 from member_entrypoint.cluster.facts import read_marker
-from member_entrypoint.cluster.knowledge import Marker, Record, State
+from member_entrypoint.cluster.knowledge import Marker, Record, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.mnesia import RUNNING
 from member_entrypoint.errors import ClusteringError, TryAgainError

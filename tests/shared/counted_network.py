@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from member_entrypoint.cluster import facts, joining, looking, peers
-from member_entrypoint.cluster.decision import Step
-from member_entrypoint.cluster.knowledge import Marker, Nodes, Peer, Record, State
+from member_entrypoint.cluster.knowledge import Marker, Nodes, Peer, Record, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import role_of
 from member_entrypoint.cluster.peers import Seen

@@ -1,16 +1,19 @@
-"""What the operator of the model may do: start, stop, kill, wipe, leave, remove, silence DNS."""
+"""What may happen in the model: start, stop, kill, wipe, leave, remove; DNS and network fail."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnesia_model import (
+    forgets,
+)
 from world import (
     Disk,
     Node,
     Note,
     Rules,
     World,
-    forgets,
+    cuts,
     goes_down,
     running_with,
     with_disk,
@@ -32,6 +35,11 @@ def acts(rules: Rules, world: World, brain: Brain) -> Iterator[tuple[str, World]
         for kind, words, after in found:
             if kind in rules.acts:
                 yield words, brain.judged(rules, after)
+    if "cut" in rules.acts and world.cut >= 0:
+        yield "the network is whole again", world._replace(cut=-1)
+    elif "cut" in rules.acts:
+        for me in range(rules.size):
+            yield f"cut {me + 1} off", cuts(world, me)
     if "silence" in rules.acts:
         text = "DNS answers again" if world.silent else "DNS is silent"
         yield text, world._replace(silent=not world.silent)

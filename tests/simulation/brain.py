@@ -5,11 +5,20 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from world import Answer, running_with, sees, wrong
+from world import Answer, connected, running_with, sees, wrong
 
 from member_entrypoint.cluster import decision, inference
-from member_entrypoint.cluster.decision import Decision, Step
-from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, Silence, State
+from member_entrypoint.cluster.knowledge import (
+    Decision,
+    Known,
+    Marker,
+    Peer,
+    Phase,
+    Record,
+    Silence,
+    State,
+    Step,
+)
 from member_entrypoint.cluster.partition_rule import loses, why_missing
 
 if TYPE_CHECKING:
@@ -79,7 +88,7 @@ class Real:
         certain = decided.certain
         if decided.step is Step.WAIT:
             certain = not inference.has_data(known) and me != 0
-        clears = inference.clears(known, peer(rules, world, whom) if whom >= 0 else None)
+        clears = inference.clears(known, peer(rules, world, me, whom) if whom >= 0 else None)
         return Answer(word, whom, certain, f"{decided.rule} {','.join(decided.whom)}", clears)
 
     def beside(self, rules: Rules, world: World, me: int) -> Answer:
@@ -105,22 +114,24 @@ class Real:
         if len(serving) > 1:
             (first, a), (second, b), *_ = sorted(serving.items())
             return wrong(world, f"{a + 1} and {b + 1} serve in two clusters ({first}, {second})")
-        if rules.names != "fixed" and not world.silent:
+        if rules.names != "fixed" and not (world.silent or world.cut >= 0 or world.apart):
             for me in serving.values():
-                if self._loses(rules, world, me):
+                if self.loses(rules, world, me):
                     return wrong(world, f"{me + 1} is not ready because another one is away")
         return world
 
-    def _loses(self, rules: Rules, world: World, me: int) -> bool:
+    def loses(self, rules: Rules, world: World, me: int) -> bool:
         """Tell whether the watcher of partitions would say that `me` is on the losing side."""
         together = running_with(world, me)
         own = identity(world, world.nodes[me].disk.identity)
-        missing = {
-            name(other): why_missing(name(me), own, peer(rules, world, other))
+        seen = {
+            name(other): peer(rules, world, me, other)
             for other in world.nodes[me].disk.members - together
             if world.nodes[other].vm != "waiting"  # it runs with us, without its tables
         }
-        return bool(missing) and loses(name(me), names(together), missing)
+        missing = {node: why_missing(name(me), own, its) for node, its in seen.items()}
+        beside = {node: its.running for node, its in seen.items()}
+        return bool(missing) and loses(name(me), names(together), missing, beside)
 
     def _answer(self, rules: Rules, world: World, me: int, phase: Phase) -> Answer:
         known = self._known(rules, world, me, phase)
@@ -148,9 +159,8 @@ class Real:
         )
 
     def _asked(self, rules: Rules, world: World, me: int, known: Known) -> Decision:
-        peers = tuple(
-            (name(other), peer(rules, world, other)) for other in range(rules.size) if other != me
-        )
+        others = (other for other in range(rules.size) if other != me)
+        peers = tuple((name(other), peer(rules, world, me, other)) for other in others)
         return self._ask(known, peers)
 
     def _ask(self, known: Known, peers: tuple[tuple[str, Peer], ...] | None) -> Decision:
@@ -179,9 +189,9 @@ def record(world: World, note: Note) -> Record:
     )
 
 
-def peer(rules: Rules, world: World, other: int) -> Peer:
-    """Return what `other` says when it is asked."""
-    state = State[sees(rules, world, other).upper()]
+def peer(rules: Rules, world: World, me: int, other: int) -> Peer:
+    """Return what `other` says when `me` asks it."""
+    state = State[sees(rules, world, me, other).upper()]
     node = world.nodes[other]
     if state is State.STARTING:
         return Peer(state, record=record(world, node.disk.note))
@@ -191,7 +201,11 @@ def peer(rules: Rules, world: World, other: int) -> Peer:
     running = frozenset(
         i
         for i, its in enumerate(world.nodes)
-        if its.vm == node.vm and its.disk.identity == disk.identity and i in disk.members
+        if its.vm == node.vm
+        and its.disk.identity == disk.identity
+        and i in disk.members
+        and connected(world, i, other)
+        and frozenset({i, other}) not in world.apart
     )
     waits = node.vm == "waiting"
     return Peer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world import Rules, World, is_lone, resolves, sees, wrong
+from world import Rules, World, is_lone, resolves, running_with, sees, wrong
 
 
 def judged_at_rest(rules: Rules, world: World) -> World:
@@ -18,7 +18,13 @@ def judged_at_rest(rules: Rules, world: World) -> World:
     young = [d for d in disks if not d.note.certain and d.identity > min(identities, default=0)]
     if len(identities) > 1 and (young or "first" not in said):
         return world._replace(wrong="two clusters remain")
-    told = said or any(node.alone for node in world.nodes) or lost_last(world)
+    for me, node in enumerate(world.nodes):
+        with_us = running_with(world, me)
+        for other, its in enumerate(world.nodes):
+            together = other in with_us or its.disk.identity != node.disk.identity
+            if node.serves and its.serves and not together:
+                return wrong(world, f"{me + 1} and {other + 1} of one cluster remain apart")
+    told = said or any(node.alone for node in world.nodes) or lost_last(world) or rivals(world)
     if not told and not all(node.serves for node in world.nodes):
         still = "; ".join(f"{me + 1}: {n.at[0]} {n.said}" for me, n in enumerate(world.nodes))
         return world._replace(wrong=f"not all serve, and nobody says what to do ({still})")
@@ -50,6 +56,16 @@ def lost_last(world: World) -> bool:
     return len(lost) > 1 and any(node.vm == "waiting" for node in world.nodes)
 
 
+def rivals(world: World) -> bool:
+    """Tell whether one that gave way, and says so, and those that serve do not list each other.
+
+    That is what farewells leave that were cut: each is what remains of the cluster.
+    """
+    serving = {me for me, node in enumerate(world.nodes) if node.serves}
+    gave_way = (n for n in world.nodes if n.at == ("ended",) and n.said.startswith("removed"))
+    return any(not node.disk.members & serving for node in gave_way)
+
+
 def permitted(rules: Rules) -> set[str]:
     """Return the rules that may keep a member from serving in the end."""
     reasons = {
@@ -73,7 +89,7 @@ def keepers(rules: Rules, world: World, me: int) -> list[int]:
         other
         for other, node in enumerate(world.nodes)
         if other != me
-        and sees(rules, world, other) not in {"absent", "empty"}
+        and sees(rules, world, me, other) not in {"absent", "empty"}
         and node.disk.data
         and not node.alone
         and not is_lone(world, other)
@@ -93,7 +109,7 @@ def forgotten_by(rules: Rules, world: World, me: int) -> list[int]:
         if other != me
         and node.vm == "running"
         and node.disk.identity == world.nodes[me].disk.identity
-        and resolves(rules, world, other)
+        and resolves(rules, world, me, other)
     ]
     listed = any(me in world.nodes[other].disk.members for other in running)
     return [] if listed else running

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from acts import acts, starts
 from properties import judged_at_rest, judged_where_it_stands
 from steps import steps, steps_of
-from world import Node, Rules, World
+from world import Node, Rules, World, goes_down
 
 if TYPE_CHECKING:
     import random
@@ -63,19 +63,31 @@ def settle(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]:
 
 
 def recover(rules: Rules, brain: Brain, world: World) -> tuple[World, list[str]]:
-    """Repair DNS, start all containers, let them settle; say what is wrong then."""
-    world, words = settle(rules, brain, world._replace(silent=False))
+    """Repair DNS and the network, restart the losing side, start all containers.
+
+    They settle after each of it; returns what is wrong then.
+    """
+    world, words = settle(rules, brain, world._replace(silent=False, cut=-1))
     world = judged_where_it_stands(rules, world)
     for _ in range(ROUNDS):
         away = [me for me, node in enumerate(world.nodes) if not node.up]
-        if world.wrong or not away:
+        lose = losing(rules, brain, world)
+        if world.wrong or not (away or lose):
             break
-        for me in away:
+        for me in lose:
+            world = goes_down(world, me)
+        for me in (*away, *lose):
             world = starts(world, me)
         words.append(RESTS)
         world, more = settle(rules, brain, world)
         words += more
     return judged_at_rest(rules, world), words
+
+
+def losing(rules: Rules, brain: Brain, world: World) -> list[int]:
+    """Return those that serve on the losing side of a partition: they say that, and how it ends."""
+    serving = [me for me, node in enumerate(world.nodes) if node.serves and not node.alone]
+    return [me for me in serving if brain.loses(rules, world, me)]
 
 
 def formed(rules: Rules, brain: Brain) -> World:

@@ -15,7 +15,7 @@ import time
 from multiprocessing import Pool
 
 from brain import Real
-from scenarios import EVERYTHING, SCENARIOS, UNSEEN
+from scenarios import EVERYTHING, PARTITIONS, SCENARIOS, UNSEEN
 from search import at_random, formed, shortened
 from world import Node, Rules, World
 
@@ -48,6 +48,8 @@ def random_rules(dice: random.Random) -> Rules:
     """Return a random kind of world with five nodes."""
     names = dice.choice(NAMES)
     every = UNSEEN if names == "healthy" else EVERYTHING
+    if dice.random() < SHARE / 2:
+        every = PARTITIONS | {"hook", "write"}
     return Rules(
         FIVE,
         names=names,

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mnesia_model import (
+    empties,
+    forgets,
+    joins,
+    mnesia_starts,
+    new_schema,
+    sides,
+)
 from properties import forgotten_by, keepers, may_discard
 from world import (
     NOBODY,
@@ -12,12 +20,7 @@ from world import (
     Note,
     Rules,
     World,
-    empties,
-    forgets,
     goes_down,
-    joins,
-    mnesia_starts,
-    new_schema,
     resolves,
     running_with,
     with_disk,
@@ -40,6 +43,9 @@ class Brain(Protocol):
 
     def later(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide while it serves, in doubt whether there is another cluster."""
+
+    def loses(self, rules: Rules, world: World, me: int) -> bool:
+        """Tell whether it is on the losing side of a partition."""
 
     def judged(self, rules: Rules, world: World) -> World:
         """Return the world with what is wrong in it."""
@@ -109,7 +115,7 @@ def _clear(rules: Rules, world: World, me: int, after: At) -> tuple[str, World]:
 
 def _stale(rules: Rules, world: World, me: int, other: int) -> tuple[str, World]:
     node = world.nodes[other]
-    if node.vm == "running" and resolves(rules, world, other) and me in node.disk.members:
+    if node.vm == "running" and resolves(rules, world, me, other) and me in node.disk.members:
         world = forgets(world, other, me)
     after = with_node(world, me, at=("boot", "join", other))
     return f"{me + 1} has its stale entry removed", after
@@ -222,6 +228,8 @@ def _checks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple
         note = world.nodes[me].disk.note
         if by := forgotten_by(rules, world, me):
             world = wrong(world, f"{name} goes on, though {by[0] + 1} has removed it")
+        if not world.silent and (parted := sides(rules, world, me)):
+            world = wrong(world, f"{name} takes the data of one of {len(parted)} that run apart")
         doubts = note.certain and not answer.certain
         looked = with_node(world, me, checked=True, doubts=doubts)
         yield f"{name} has looked around", looked
@@ -230,7 +238,7 @@ def _checks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple
         yield f"{name} refuses", with_node(down, me, at=("ended",), said=answer.why or "refused")
     elif answer.word == "look":
         down = goes_down(world, me)
-        yield f"{name} starts anew", with_node(down, me, at=("look",))
+        yield f"{name} starts anew", with_node(down, me, at=("look",), again=True)
     elif answer.word == "join" and not may_discard(rules, world, me):
         yield (
             f"{name} decides to join again",
@@ -248,7 +256,7 @@ def _joins(
 ) -> Iterator[tuple[str, World]]:
     """Join: look again, under a lock where names are hidden; delete, copy, see what came of it."""
     node, its, name = world.nodes[me], world.nodes[other], f"{me + 1}"
-    there = its.vm in {"running", "waiting"} and resolves(rules, world, other)
+    there = its.vm in {"running", "waiting"} and resolves(rules, world, me, other)
     certain = its.disk.note.certain
     done = ("mark", Note("joined", other, -1, certain=certain), ("serve",))
     anew = with_node(goes_down(world, me), me, at=("look",), checked=False, locks=False)

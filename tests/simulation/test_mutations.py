@@ -10,8 +10,7 @@ from scenarios import DAILY, SCENARIOS, Scenario
 from world import Rules
 
 from member_entrypoint.cluster import decision, inference
-from member_entrypoint.cluster.decision import Decision, Step
-from member_entrypoint.cluster.knowledge import Known, Marker, Peer
+from member_entrypoint.cluster.knowledge import Decision, Known, Marker, Peer, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +35,7 @@ WITHOUT_A_RULE = {
     "removed": "two, farewells",
     "home": "three, farewells",
     "outside": "three, hooks",
+    "apart": "three, partitions",
 }
 
 
@@ -90,7 +90,7 @@ MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
     "nobody is younger": ("is_younger", lambda *_: False, "two, DNS is silent"),
     "no other cluster is seen": ("in_other_clusters", lambda _: {}, "two, lost disks"),
     "nobody runs in our cluster": ("ours", lambda *_: {}, "three, farewells"),
-    "all run in our cluster": ("ours", lambda known, _: inference.up(known), "two, lost disks"),
+    "all run in our cluster": ("ours", lambda known, _: inference.up(known), "two, farewells"),
     "nobody has removed us": ("removed_by", lambda _: (), "two, farewells"),
     "nobody is in between": ("in_between", lambda _: False, "three, hooks"),
     "all are in between": ("in_between", lambda _: True, "two, first start"),

@@ -17,7 +17,7 @@ from world import Node, Rules, World
 from member_entrypoint.cluster import decision, inference, knowledge
 
 ALL_ACTS = frozenset(
-    {"start", "stop", "kill", "wipe", "hook", "remove", "silence", "alone", "strip", "write"}
+    {"start", "stop", "kill", "wipe", "hook", "remove", "silence", "alone", "strip", "write", "cut"}
 )
 
 
@@ -88,6 +88,38 @@ SEQUENCES = {
         nodes(),
         "outside",
     ),
+    "one starts between two sides of a partition": Sequence(
+        Rules(3),
+        ("kill 1", "cut 2 off", "the network is whole again", "start 1"),
+        nodes(2, 3),
+        "apart",
+    ),
+    "one of the losing side is restarted before the other one": Sequence(
+        Rules(5),
+        (
+            "cut 4 off",
+            "the network is whole again",
+            "cut 5 off",
+            "the network is whole again",
+            "kill 4",
+            "start 4",
+            "kill 5",
+        ),
+        nodes(1, 2, 3, 4),
+    ),
+    "three sides of one member each": Sequence(
+        Rules(3),
+        (
+            "cut 1 off",
+            "the network is whole again",
+            "cut 2 off",
+            "the network is whole again",
+            "kill 3",
+            "start 3",
+        ),
+        nodes(1, 2),
+        "apart",
+    ),
     "it runs alone after a farewell, and has data of its own then": Sequence(
         Rules(2),
         ("2 is told to leave", "stop 2", "start 2 with JOIN_CLUSTER=false", "stop 2", "start 2"),
@@ -116,6 +148,10 @@ def test_a_sequence_ends_well(name: str) -> None:
 
 
 STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
+    "one is removed, and another one that still lists it brings it back": (
+        Rules(3, acts=ALL_ACTS),
+        ("kill 1", "kill 2", "remove 1 on 3", "kill 3", RESTS),
+    ),
     "a farewell is cut, the next one leaves and runs on": (
         Rules(3, acts=ALL_ACTS),
         (

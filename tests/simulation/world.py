@@ -3,15 +3,6 @@
 A `World` is what there is at one moment. `steps` and `acts` give all that may happen next, each
 with its words: the next effect of each member's own program, and what an operator may do. What a
 member decides is not modelled: `brain` asks the real decision.
-
-What is modelled of Mnesia, each held against the real one in `tests/process/test_mnesia_model.py`:
-- a schema has an identity, made with it; a node without a schema makes one of its own;
-- members that run note who goes down; a node that starts loads its tables from one that has, or
-  when all others went down before it, or when all are there and none has; else it waits;
-- a node that starts contacts the members of its schema; if one of them has another identity, the
-  VM dies; if one that runs does not list it, it becomes a member again;
-- joining deletes the data, then copies those of the others; leaving deletes them, and leaves a
-  schema of its own behind.
 """
 
 from __future__ import annotations
@@ -96,12 +87,16 @@ class Rules(NamedTuple):
 class World(NamedTuple):
     """All nodes; who founded each identity (the first is 1); whether DNS is silent.
 
-    `told` are the identities that an operator made, by JOIN_CLUSTER=false.
+    `cut` is the node that the network is cut off from, -1 for none; `apart` has the pairs of nodes
+    that run in one cluster, and not together. `told` are the identities that an operator made, by
+    JOIN_CLUSTER=false.
     """
 
     nodes: tuple[Node, ...]
     founders: tuple[int, ...] = ()
     silent: bool = False
+    cut: int = -1
+    apart: frozenset[Nodes] = frozenset()
     writes: int = 0
     told: Nodes = NOBODY
     wrong: str = ""
@@ -121,22 +116,30 @@ class Answer(NamedTuple):
     clears: bool = False
 
 
-def resolves(rules: Rules, world: World, other: int) -> bool:
-    """Tell whether the name of `other` has an address, at which something answers."""
+def connected(world: World, me: int, other: int) -> bool:
+    """Tell whether the network between two nodes is whole."""
+    return me == other or world.cut not in {me, other}
+
+
+def resolves(rules: Rules, world: World, me: int, other: int) -> bool:
+    """Tell whether the name of `other` has an address, at which something answers `me`."""
     node = world.nodes[other]
-    if world.silent:
+    if world.silent or not connected(world, me, other):
         return False
     return node.up and (node.healthy or rules.names != "healthy")
 
 
-def sees(rules: Rules, world: World, other: int) -> str:
-    """Return how `other` looks to the others: the name of a `State`, in small letters."""
+def sees(rules: Rules, world: World, me: int, other: int) -> str:
+    """Return how `other` looks to `me`: the name of a `State`, in small letters."""
     node = world.nodes[other]
     if world.silent:
         return "unknown"
+    there = node.up if rules.names == "docker" else rules.names == "fixed"
+    if not connected(world, me, other) and (there or node.healthy):
+        return "silent"
     if rules.names == "fixed" and not node.up:
         return "silent"
-    if not resolves(rules, world, other):
+    if not resolves(rules, world, me, other):
         return "absent"
     if node.vm in {"none", "died"}:
         return "empty" if node.announced else "stopped"
@@ -152,6 +155,7 @@ def running_with(world: World, me: int) -> Nodes:
         if node.vm == "running"
         and node.disk.identity == disk.identity
         and (i == me or (me in node.disk.members and i in disk.members))
+        and frozenset({i, me}) not in world.apart
     )
 
 
@@ -177,102 +181,20 @@ def goes_down(world: World, me: int) -> World:
     """Have the Mnesia of `me` stop: those that run with it note that."""
     for other in running_with(world, me) - {me} if world.nodes[me].vm == "running" else NOBODY:
         world = with_disk(world, other, downs=world.nodes[other].disk.downs | {me})
+    world = world._replace(apart=frozenset(pair for pair in world.apart if me not in pair))
     return with_node(world, me, vm="none")
+
+
+def cuts(world: World, me: int) -> World:
+    """Cut the network of `me`: all that run with it go on, and each side notes the other down."""
+    away = running_with(world, me) - {me} if world.nodes[me].vm == "running" else NOBODY
+    for other in away:
+        world = with_disk(world, other, downs=world.nodes[other].disk.downs | {me})
+    world = with_disk(world, me, downs=world.nodes[me].disk.downs | away)
+    pairs = frozenset(frozenset({me, other}) for other in away)
+    return world._replace(cut=me, apart=world.apart | pairs)
 
 
 def wrong(world: World, text: str) -> World:
     """Note that a property is broken."""
     return world if world.wrong else world._replace(wrong=text)
-
-
-# Mnesia ------------------------------------------------------------------------------------------
-
-
-def new_schema(world: World, me: int) -> World:
-    """Make a schema of its own for `me`; what it had is gone."""
-    world = world._replace(founders=(*world.founders, me))
-    if world.nodes[me].alone:
-        world = world._replace(told=world.told | {len(world.founders)})
-    return with_disk(
-        world,
-        me,
-        identity=len(world.founders),
-        members=frozenset({me}),
-        downs=NOBODY,
-        data=NOBODY,
-    )
-
-
-def mnesia_starts(rules: Rules, world: World, me: int) -> World:
-    """Start the Mnesia of `me`, or have it look again: it runs, waits, or the VM dies."""
-    disk = world.nodes[me].disk
-    if not disk.identity:
-        return with_node(new_schema(world, me), me, vm="running")
-    up = [
-        other
-        for other in sorted(disk.members - {me})
-        if world.nodes[other].vm in {"waiting", "running"} and resolves(rules, world, other)
-    ]
-    alike = [other for other in up if world.nodes[other].disk.identity == disk.identity]
-    if alike != up and world.nodes[me].vm == "booting":
-        return with_node(world, me, vm="died")
-    up = alike
-    running = [other for other in up if world.nodes[other].vm == "running"]
-    if running:
-        first = running[0]
-        members = world.nodes[first].disk.members | {me}
-        for other in running_with(world, first):
-            its = world.nodes[other].disk
-            world = with_disk(world, other, members=members, downs=its.downs - {me})
-        world = with_disk(
-            world, me, members=members, downs=NOBODY, data=world.nodes[first].disk.data
-        )
-        return with_node(world, me, vm="running")
-    others = disk.members - {me}
-    if others <= disk.downs or others <= set(up):
-        return with_node(with_disk(world, me, downs=disk.downs - set(up)), me, vm="running")
-    return with_node(world, me, vm="waiting")
-
-
-def empties(rules: Rules, world: World, me: int) -> World:
-    """Delete the data of `me`, and see whether somebody else still has them."""
-    disk = world.nodes[me].disk
-    world = with_disk(world, me, identity=0, members=NOBODY, downs=NOBODY, data=NOBODY)
-    left = frozenset().union(*(node.disk.data for node in world.nodes))
-    if disk.data - left and not rules.discards:
-        world = wrong(world, f"the last copy of what was committed is deleted, on {me + 1}")
-    return with_node(world, me, vm="booting")
-
-
-def joins(rules: Rules, world: World, me: int, other: int) -> World:
-    """Copy schema and data of the cluster of `other` to `me`, whose own are deleted."""
-    cluster = running_with(world, other) | {other}
-    disk = world.nodes[other].disk
-    members = disk.members | {me}
-    # One that comes back with its data takes no turn: it may appear between look and join.
-    hidden = [
-        i
-        for i in sorted(cluster - {me})
-        if not resolves(rules, world, i)
-        and world.nodes[i].disk.note.word == "joining"
-        and not (world.nodes[i].at[0] == "settle" or world.nodes[i].checked)
-    ]
-    if hidden:
-        world = wrong(world, f"{me + 1} joins, and does not reach {hidden[0] + 1}: a split")
-    for i in cluster:
-        its = world.nodes[i].disk
-        world = with_disk(world, i, members=members, downs=its.downs - {me})
-    world = with_disk(
-        world, me, identity=disk.identity, members=members, downs=NOBODY, data=disk.data
-    )
-    if world.nodes[other].vm == "waiting":
-        world = with_node(world, other, vm="running")
-    return with_node(world, me, vm="running")
-
-
-def forgets(world: World, by: int, gone: int) -> World:
-    """Have the members that run with `by` remove `gone` from their schema."""
-    for other in running_with(world, by) | {by}:
-        its = world.nodes[other].disk
-        world = with_disk(world, other, members=its.members - {gone}, downs=its.downs - {gone})
-    return world

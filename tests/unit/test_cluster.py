@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member_entrypoint.cluster.decision import RULES, Step, decide
+from member_entrypoint.cluster.decision import RULES, decide
 from member_entrypoint.cluster.inference import clears, has_data
 from member_entrypoint.cluster.knowledge import (
     Known,
@@ -20,6 +20,7 @@ from member_entrypoint.cluster.knowledge import (
     Record,
     Silence,
     State,
+    Step,
     founded,
     founder,
     is_younger,
@@ -133,6 +134,50 @@ CASES = {
             peers={FIRST: up(YOUNG, FIRST, record=Record(Marker.JOINING, THIRD, OF_ME))},
         ),
         Step.WAIT,
+    ),
+    "two members run apart": (
+        with_data(
+            again=True,
+            members=frozenset({ME, FIRST, THIRD}),
+            peers={
+                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
+                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
+            },
+        ),
+        Step.WAIT,
+    ),
+    "two members run apart, its VM boots": (
+        with_data(
+            **BESIDE,
+            members=frozenset({ME, FIRST, THIRD}),
+            peers={
+                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
+                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
+            },
+        ),
+        Step.START_AGAIN,
+    ),
+    "one of them waits for the other": (
+        with_data(
+            again=True,
+            members=frozenset({ME, FIRST, THIRD}),
+            peers={
+                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST, THIRD})),
+                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD}), serves=False),
+            },
+        ),
+        Step.RUN,
+    ),
+    "one of two sides is left": (
+        with_data(
+            again=True,
+            members=frozenset({ME, FIRST, THIRD}),
+            peers={
+                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
+                THIRD: Peer(State.STOPPED),
+            },
+        ),
+        Step.RUN,
     ),
     "a member that has left has stopped": (
         with_data(again=True, peers={FIRST: Peer(State.STOPPED)}),

@@ -80,6 +80,28 @@ def test_what_was_seen_of_the_awaited_node_is_said() -> None:
     assert type(error) is ClusteringError
 
 
+def test_a_node_that_must_not_meet_others_says_whom_and_what_ends_that() -> None:
+    """One that has left and runs still; those that run apart; while it waits, and at the end."""
+    third = "mongooseim@m-3"
+    gone = Record(Marker.LEFT, ME, OURS, frozenset({ME}))
+    has_left = Peer(State.UP, THEIRS, frozenset({FIRST}), frozenset({FIRST}), record=gone)
+    members = frozenset({ME, FIRST, third})
+    alone = {
+        node: Peer(State.UP, OURS, members, frozenset({node}), members - {node})
+        for node in (FIRST, third)
+    }
+    before = MEMBER._replace(phase=Phase.BEFORE, again=True, members=members)
+    for found, awaited, way_out in (
+        ({FIRST: has_left}, f"waiting until {FIRST} stops, or joins", "stop it, or start it anew"),
+        (alone, f"waiting until {FIRST}, {third} run together", "start those anew that are not"),
+    ):
+        known = before._replace(peers=found)
+        text, reason = words.waits(known, decide(known))
+        assert text == awaited
+        assert way_out in reason
+        assert reason in refusal(known._replace(time_over=True))
+
+
 def test_a_cluster_of_which_nothing_is_known_is_named_all_the_same() -> None:
     """An identity that is not understood is shown as it is."""
     assert words.cluster("", frozenset()) == "the one (identity not known)"

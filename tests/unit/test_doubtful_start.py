@@ -10,8 +10,8 @@ import pytest
 from members import make_member
 
 from member_entrypoint.cluster import doubt, facts, looking
-from member_entrypoint.cluster.decision import Step, decide
-from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, Silence, State
+from member_entrypoint.cluster.decision import decide
+from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, Silence, State, Step
 
 if TYPE_CHECKING:
     from pathlib import Path
