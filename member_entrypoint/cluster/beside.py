@@ -18,6 +18,7 @@ from member_entrypoint.network import dns_queries
 
 CLARITY_TIMEOUT = 10.0
 """Seconds, after the start, to wait for another node that starts to say in which cluster."""
+CONFIRM_AFTER = 0.5  # seconds; the VM boots meanwhile, and takes longer to come to its Mnesia
 
 
 def explain(member: Member, known: Known) -> None:
@@ -84,16 +85,23 @@ class Beside:
         if not self.removed_by:
             self._look()
 
+    def _ask(self) -> Known:
+        """Return what is known after the others were asked."""
+        member, known = self._member, self._known
+        if member.erlang.reach.direct:
+            return looking.ask(member, known)
+        first = {known.target, known.record.other} - {None, known.node}
+        nodes = {node for node in first if node and "@" in node}
+        return known._replace(peers=peers.look_at(member, nodes))
+
     def _look(self) -> None:
         self._looks += 1
         member = self._member
-        known = self._known
-        if not member.erlang.reach.direct:
-            first = {known.target, known.record.other} - {None, known.node}
-            nodes = {node for node in first if node and "@" in node}
-            known = known._replace(peers=peers.look_at(member, nodes))
-        else:
-            known = looking.ask(member, known)
+        known = self._ask()
+        if decide(known).rule == "apart":
+            # Two that have just started look so until they are connected.
+            time.sleep(CONFIRM_AFTER)
+            known = self._ask()
         decision = decide(known)
         self.peers = dict(known.peers or {})
         self._unclear = decision.step is Step.WAIT
