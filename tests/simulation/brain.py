@@ -95,6 +95,17 @@ class Real:
         """Decide beside a VM that boots."""
         return self._answer(rules, world, me, Phase.BESIDE)
 
+    def joining(self, rules: Rules, world: World, me: int, other: int) -> Answer:
+        """Decide right before `me` joins `other`, as `_wait_until_it_may` in `joining` does."""
+        known = self._known(rules, world, me, Phase.BESIDE)._replace(target=name(other))
+        found = {node: Peer(State.REGISTERED) for node in known.record.members}
+        found[name(other)] = peer(rules, world, me, other)
+        decided = self._ask(known, tuple(found.items()))
+        if decided.step is Step.ASK:
+            found |= {node: peer(rules, world, me, number(node)) for node in decided.whom}
+            decided = self._ask(known, tuple(found.items()))
+        return _answer(decided)
+
     def later(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide while it serves."""
         return self._answer(rules, world, me, Phase.SERVING)
@@ -135,10 +146,7 @@ class Real:
 
     def _answer(self, rules: Rules, world: World, me: int, phase: Phase) -> Answer:
         known = self._known(rules, world, me, phase)
-        decided = self._asked(rules, world, me, known)
-        word = STEPS[decided.step]
-        whom = number(decided.whom[0]) if decided.whom else -1
-        return Answer(word, whom, decided.certain, f"{decided.rule} {','.join(decided.whom)}")
+        return _answer(self._asked(rules, world, me, known))
 
     def _known(self, rules: Rules, world: World, me: int, phase: Phase) -> Known:
         disk = world.nodes[me].disk
@@ -169,6 +177,12 @@ class Real:
             told = None if peers is None else dict(peers)
             self._answers[key] = self._decide(known._replace(peers=told))
         return self._answers[key]
+
+
+def _answer(decided: Decision) -> Answer:
+    whom = number(decided.whom[0]) if decided.whom else -1
+    why = f"{decided.rule} {','.join(decided.whom)}"
+    return Answer(STEPS[decided.step], whom, decided.certain, why)
 
 
 def shown(rules: Rules, world: World) -> bool:

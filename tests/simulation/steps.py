@@ -39,7 +39,10 @@ class Brain(Protocol):
         """Decide before the VM runs."""
 
     def beside(self, rules: Rules, world: World, me: int) -> Answer:
-        """Decide beside a VM that boots, or right before a join."""
+        """Decide beside a VM that boots."""
+
+    def joining(self, rules: Rules, world: World, me: int, other: int) -> Answer:
+        """Decide right before it joins `other`."""
 
     def later(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide while it serves, in doubt whether there is another cluster."""
@@ -281,7 +284,7 @@ def _joins(
     elif node.checked:
         yield f"{name} cannot join, starts anew", anew
     elif not any(n.locks for n in world.nodes):
-        answer = brain.beside(rules, world, me)
+        answer = brain.joining(rules, world, me, other)
         if answer.word == "join" and answer.whom == other:
             hidden = rules.names == "healthy"
             yield f"{name} looks again", with_node(world, me, checked=True, locks=hidden)

@@ -163,6 +163,10 @@ STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
             RESTS,
         ),
     ),
+    "all others are killed before it joins one of them": (
+        Rules(3, acts=ALL_ACTS),
+        ("kill 1", "wipe 1", "start 1", "kill 2", "1 decides: join", "kill 3", RESTS),
+    ),
     "another one joins while this one decides to": (
         Rules(3, leaves=True),
         (
