@@ -189,15 +189,19 @@ def undecided(known: Known) -> tuple[str, ...]:
 
 
 def removed_by(known: Known) -> tuple[str, ...]:
-    """Return the members of our cluster that run, if none of them lists this node any more."""
+    """Return the members of our cluster that run, if none of them lists this node any more.
+
+    One that starts may not know yet what the others have changed: those that serve do.
+    """
     if known.phase is not Phase.BESIDE or not has_data(known):
         return ()
     running = ours(known, known.identity)
     if not known.identity:
         running = {node: p for node, p in clusters(known).items() if len(p.members) > 1}
-    if any(known.node in peer.members for peer in running.values()):
+    current = {node: peer for node, peer in running.items() if peer.serves} or running
+    if any(known.node in peer.members for peer in current.values()):
         return ()
-    return tuple(sorted(running))
+    return tuple(sorted(current))
 
 
 def has_other_name(known: Known) -> bool:

@@ -167,6 +167,25 @@ STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
         Rules(3, acts=ALL_ACTS),
         ("kill 1", "wipe 1", "start 1", "kill 2", "1 decides: join", "kill 3", RESTS),
     ),
+    "one was removed, and so was another one that starts with it": (
+        Rules(5, acts=ALL_ACTS, leaves=True),
+        (
+            "stop 3",
+            "kill 5",
+            "stop 2",
+            "2 notes 'leaving'",
+            "2 leaves",
+            "2 notes 'joined'",
+            "2 has stopped",
+            "kill 1",
+            "remove 2 on 4",
+            "remove 5 on 4",
+            "kill 4",
+            "start 5",
+            "wipe 1",
+            RESTS,
+        ),
+    ),
     "another one joins while this one decides to": (
         Rules(3, leaves=True),
         (

@@ -302,6 +302,13 @@ CASES = {
     "the others run": (with_data(**BESIDE, peers={FIRST: up(OLD, *TWO)}), Step.RUN),
     "nobody else runs": (with_data(**BESIDE, peers={FIRST: Peer(State.ABSENT)}), Step.RUN),
     "it was removed": (with_data(**BESIDE, peers={FIRST: up(OLD, FIRST)}), Step.REFUSE),
+    "it was removed, and one that starts does not know that yet": (
+        with_data(
+            **BESIDE,
+            peers={FIRST: up(OLD, FIRST), THIRD: up(OLD, *TWO, THIRD)._replace(serves=False)},
+        ),
+        Step.REFUSE,
+    ),
     "it was removed, and may lose its data": (
         with_data(**BESIDE, peers={FIRST: up(OLD, FIRST)}, discard=True),
         Step.JOIN,
