@@ -50,10 +50,14 @@ def judged_where_it_stands(rules: Rules, world: World) -> World:
 def lost_last(world: World) -> bool:
     """Tell whether a Mnesia waits for several whose disks are lost: it says for whom.
 
-    It goes on by itself when one of them joins it, not when several have to.
+    It goes on by itself when one of them joins it, not when several have to. One whose join was cut
+    has a schema of its own meanwhile.
     """
-    lost = [node for node in world.nodes if not node.disk.identity]
-    return len(lost) > 1 and any(node.vm == "waiting" for node in world.nodes)
+    return any(
+        sum(world.nodes[it].disk.identity != node.disk.identity for it in node.disk.members) > 1
+        for node in world.nodes
+        if node.vm == "waiting"
+    )
 
 
 def rivals(world: World) -> bool:
