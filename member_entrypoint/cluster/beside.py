@@ -18,7 +18,6 @@ from member_entrypoint.network import dns_queries
 
 CLARITY_TIMEOUT = 10.0
 """Seconds, after the start, to wait for another node that starts to say in which cluster."""
-CONFIRM_AFTER = 0.5  # seconds; the VM boots meanwhile, and takes longer to come to its Mnesia
 
 
 def explain(member: Member, known: Known) -> None:
@@ -99,8 +98,7 @@ class Beside:
         member = self._member
         known = self._ask()
         if decide(known).rule == "apart":
-            # Two that have just started look so until they are connected.
-            time.sleep(CONFIRM_AFTER)
+            # Two that have just started may look so for a moment.
             known = self._ask()
         decision = decide(known)
         self.peers = dict(known.peers or {})

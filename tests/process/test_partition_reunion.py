@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from processes import Machine
 
 DIFFERENT = "run together with different data"
+BOOTS_SLOWLY = "-kernel sync_nodes_optional [nobody@nowhere] sync_nodes_timeout 8000"
+"""Has a VM wait before it starts its Mnesia: the look beside it is not to depend on the load."""
 LOSES = "on the losing side of a partition"
 
 
@@ -37,7 +39,7 @@ def test_a_member_that_starts_between_two_sides_waits_for_the_end_of_the_partiti
         assert running[1].wait() == 0
         third.link("up")
         running[0].wait_for_output(f"{third.node} run apart", timeout=SLOW)
-        running[1] = second.start(machine)
+        running[1] = second.start(machine, ERL_AFLAGS=BOOTS_SLOWLY)
         apart = f"waiting until {first.node}, {third.node} run together"
         running[1].wait_for_output(apart, timeout=SLOW)
         running[2].send(signal.SIGTERM)
