@@ -13,7 +13,7 @@ WORKERS ?= 3
 PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-clean recording setup test simulate soak bench lint format clean
+.PHONY: help demo demo-clean recording setup test simulate soak bench mutants lint format clean
 
 help:
 	@echo 'make demo        build a release from source, and run a cluster of two with it'
@@ -25,6 +25,7 @@ help:
 	@echo 'make simulate    look for a sequence of events that splits a cluster (MINUTES=5 SEED=7)'
 	@echo 'make soak        five real members under faults by chance (MINUTES=20 SEED=7); needs root'
 	@echo 'make bench       measure what the entrypoint costs (RUNS=15 ONLY=start,join RELEASE=TARBALL)'
+	@echo 'make mutants     change the code that decides, see what no test notices (MODULES=FILE,FILE)'
 	@echo 'make lint        check style and types'
 	@echo 'make format      put the sources into style'
 	@echo 'make clean       remove what the tests made'
@@ -65,6 +66,11 @@ soak:
 bench:
 	@$(PYTHON) tools/setup.py programs rebar3 engine images venv bench
 	@$(VENV)/python -m bench
+
+# MODULES and WORKERS reach the program through the environment.
+mutants:
+	@$(PYTHON) tools/setup.py venv mutants
+	@$(VENV)/python tools/mutants.py
 
 lint:
 	@$(PYTHON) tools/setup.py venv

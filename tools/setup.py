@@ -1,7 +1,7 @@
 """Set up a machine for the tests and the demonstration. Quick if nothing is missing.
 
 python3 tools/setup.py            all parts: programs, rebar3, promtool, engine, images, venv
-python3 tools/setup.py engine     only the given parts; bench is needed for the benchmark only
+python3 tools/setup.py engine     only the given parts; bench and mutants are needed for these only
 """
 
 from __future__ import annotations
@@ -98,6 +98,14 @@ def benchmark() -> None:
     _pip_install(*_group("bench"))
 
 
+def mutation() -> None:
+    """Add to `.venv` what changes the code for `make mutants`, unless it is there."""
+    if succeeds([PYTHON, "-c", "import mutmut"]):
+        say("    mutmut is there")
+        return
+    _pip_install(*_group("mutants"))
+
+
 def _group(name: str) -> list[str]:
     """Return the requirements of a dependency group; the pip of Debian 12 has no `--group`."""
     requirements: list[str] = _pyproject()["dependency-groups"][name]
@@ -176,6 +184,11 @@ def _bench() -> None:
         benchmark()
 
 
+def _mutants() -> None:
+    with step("The mutation tester"):
+        mutation()
+
+
 PARTS = {
     "programs": _programs,
     "rebar3": _rebar3,
@@ -184,6 +197,7 @@ PARTS = {
     "images": _images,
     "venv": _venv,
     "bench": _bench,
+    "mutants": _mutants,
 }
 DEFAULT_PARTS = ("programs", "rebar3", "promtool", "engine", "images", "venv")
 """The parts that are set up without arguments."""

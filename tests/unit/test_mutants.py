@@ -1,0 +1,85 @@
+"""What `make mutants` does with the code and with what mutmut tells it."""
+
+from __future__ import annotations
+
+import tomllib
+
+import mutants
+import pytest
+from console import ROOT
+from mutants import Mutant, undecorated
+
+SOURCE = '''\
+class Place:
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.text.strip()
+
+    @staticmethod
+    def nowhere() -> str:
+        return ""
+
+
+@rule("a blank name", "waits",
+      late=True)
+def _blank(place):
+    return place.name == " "
+
+OTHER = 1
+'''
+UNDECORATED = '''\
+class Place:
+    def name(self) -> str:
+        """Its name."""
+        return self.text.strip()
+    name = (property)(name)
+
+    @staticmethod
+    def nowhere() -> str:
+        return ""
+
+
+def _blank(place):
+    return place.name == " "
+_blank = (rule('a blank name', 'waits', late=True))(_blank)
+
+OTHER = 1
+'''
+
+
+def test_decorators_are_applied_below_their_functions() -> None:
+    """For mutmut leaves decorated functions as they are."""
+    assert undecorated(SOURCE) == UNDECORATED
+
+
+@pytest.mark.parametrize(
+    ("removed", "added", "is_text"),
+    [
+        ('log("not there", 1)', 'log("XXnot thereXX", 1)', True),
+        ('log("not there", 1)', 'log("NOT THERE", 1)', True),
+        ('log("Not there")', 'log("not there")', True),
+        ('log("not there", 1)', 'log("not there", None)', False),
+        ('log("not there", 1)', "log(None, 1)", False),
+        ('values["name"]', 'values["XXnameXX"]', False),
+        ('text["a"] + "b c"', 'text["A"] + "b c"', False),
+    ],
+)
+def test_words_for_people_are_told_from_words_for_programs(
+    removed: str, added: str, *, is_text: bool
+) -> None:
+    """A message may be put better without a test that fails; a key may not."""
+    assert Mutant("a.py", "f", removed, added, "survived").is_text == is_text
+
+
+def test_the_table_has_each_module_once_and_nothing_that_is_gone() -> None:
+    """Modules and tests are renamed."""
+    table = tomllib.loads(mutants.TABLE.read_text())
+    modules = [module for group in table["group"] for module in group["modules"]]
+    assert len(modules) == len(set(modules))
+    names = {*modules, *(test for group in table["group"] for test in group["tests"])}
+    assert [name for name in sorted(names) if not (ROOT / name).is_file()] == []
+    for entry in table["equivalent"]:
+        assert entry["module"] in modules
+        assert entry["removed"] in (ROOT / entry["module"]).read_text()
+        assert entry["why"]
