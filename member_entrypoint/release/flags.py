@@ -62,7 +62,7 @@ def words(text: str, *, comments: bool = True) -> Iterator[Word]:
         if comments and word[0] == "#":
             continue
         if not _QUOTING.isdisjoint(word):
-            word = re.sub(_PIECE, _unquoted, word, flags=re.DOTALL)
+            word = re.sub(_PIECE, _unquoted, word)
         yield Word(word, match.start(), match.end())
 
 

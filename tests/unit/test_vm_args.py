@@ -71,6 +71,31 @@ def test_vm_args_have_one_name_and_one_cookie_and_keep_the_rest(
     assert rendered.endswith("\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "head", "tail"),
+    [
+        ("", "", ""),
+        ("\n\n", "", ""),
+        ("+K true\r\n-env A B\r", "+K true\n-env A B\n", ""),
+        ("+K true\t \n\n", "+K true\t \n", ""),
+        ("-env NAME X\n", "-env NAME X\n", ""),
+        ("+K true -sname a@b \n+A 8", "+K true\n+A 8\n", ""),
+        ("  +K true -sname a@b +A 8  \n", "  +K true +A 8  \n", ""),
+        ("  -sname a@b +A 8  \n", "+A 8  \n", ""),
+        ("+a\n\n-sname a@b\n\n+b", "+a\n\n\n+b\n", ""),
+        ("-mnesia debug verbose dir x a b", "-mnesia debug verbose a b\n", ""),
+        ("-mnesia a b dir", "-mnesia a b\n", ""),
+        ("-mnesia dir\n", "", ""),
+        ("+K true -extra -sname x \n\n", "+K true \n", "-extra -sname x\n"),
+        ("+K true\0 -sname x", "+K true\n", ""),
+    ],
+)
+def test_all_else_keeps_its_blanks_and_its_empty_lines(text: str, head: str, tail: str) -> None:
+    """Up to -extra, before which our lines must stand; line ends become those of Unix."""
+    ours = f"-sname {NODE}\n-setcookie MIX\n"
+    assert vm_args(text, "sname", NODE, "MIX") == f"{head}{ours}{tail}"
+
+
 def test_the_cookie_of_the_settings_wins() -> None:
     """The shell version documented it, and forgot to apply it."""
     assert "-setcookie mine" in lines(vm_args(HELM, "name", NODE, "mine"))
@@ -84,9 +109,15 @@ def test_comments_are_kept() -> None:
 
 def test_a_cookie_that_the_scripts_cannot_use_is_an_error_that_does_not_show_it() -> None:
     """It would be cut at the blank by one reader and not by the other."""
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError, match=r"vm\.args has characters") as refusal:
         vm_args('-setcookie "two words"', "sname", NODE, None)
     assert "two words" not in str(refusal.value)
+
+
+def test_a_quote_that_swallows_our_lines_is_an_error() -> None:
+    """The VM would start without name and cookie."""
+    with pytest.raises(ConfigurationError, match=r"vm\.args has a quote or a backslash"):
+        vm_args("-env A 'never closed", "sname", NODE, None)
 
 
 @given(st.text(min_size=1))
@@ -140,6 +171,14 @@ def test_what_is_the_containers_is_refused_in_the_environment(
     """Of two cookies OTP takes neither: members refused each other, and nobody said why."""
     with pytest.raises(ConfigurationError, match=rf"{variable} has the flag {flag}, .* {instead}"):
         check_environment({variable: value})
+
+
+def test_all_that_is_wrong_in_the_environment_is_said_at_once() -> None:
+    """A line for each flag; no `#` hides one, for there are no comments."""
+    with pytest.raises(ConfigurationError) as refusal:
+        check_environment({"ERL_FLAGS": "-x # -name a", "ERL_ZFLAGS": "-setcookie b"})
+    begins = [line.split(",")[0] for line in str(refusal.value).splitlines()]
+    assert begins == ["ERL_FLAGS has the flag -name", "ERL_ZFLAGS has the flag -setcookie"]
 
 
 @pytest.mark.parametrize(
