@@ -1,5 +1,6 @@
 """The environment as settings: every variable with its default, good values and bad ones."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,80 @@ def test_a_cookie_file_with_a_bad_cookie_is_an_error_without_the_cookie(tmp_path
         settings.read({"CLUSTER_COOKIE_FILE": str(path)})
     assert "two words" not in str(refusal.value)
     assert "not a cookie" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "cookie"), [(b"XcookieX\r\n", "XcookieX"), (b"\n\nc", "c"), (b"a" * 255, "a" * 255)]
+)
+def test_only_line_ends_around_a_cookie_are_left_out(
+    content: bytes, cookie: str, tmp_path: Path
+) -> None:
+    """All else in the file is the cookie."""
+    path = tmp_path / "cookie"
+    path.write_bytes(content)
+    assert settings.read({"CLUSTER_COOKIE_FILE": str(path)}).cluster_cookie == cookie
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b" c", "not a cookie; allowed: 1 to 255"),
+        (b"\n" * settings.LONGEST_COOKIE_FILE + b"c", "not a cookie; allowed: 1 to 255"),
+        (b"\xff\xfe", "which cannot be read (it is not text); allowed: a readable file"),
+        (None, "which cannot be read (No such file or directory); allowed: a readable file"),
+    ],
+)
+def test_what_is_wrong_with_a_cookie_file_is_said(
+    content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    """A blank, too much before the cookie, bytes that are no text, no file."""
+    path = tmp_path / "cookie"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        settings.read({"CLUSTER_COOKIE_FILE": str(path)})
+
+
+def test_a_wrong_value_leaves_the_default() -> None:
+    """So `check` goes on to the next question."""
+    given, errors = settings.read_with_errors({"HEALTH_PORT": "x", "NODE_HOST": "a b"})
+    assert (given.health_port, given.node_host) == (5222, None)
+    assert [error.partition(" ")[0] for error in errors] == ["NODE_HOST", "HEALTH_PORT"]
+
+
+def test_the_flags_of_the_vm_keep_their_names() -> None:
+    """OTP reads them from these."""
+    flags = {"ERL_AFLAGS": "+a", "ERL_FLAGS": "+b", "ERL_ZFLAGS": "+c"}
+    assert settings.read(flags).vm_flags == flags
+
+
+def test_the_log_is_as_the_settings_say(capfd: pytest.CaptureFixture[str]) -> None:
+    """On standard output, from the level on that was asked for."""
+    log = settings.log_as(settings.read({"LOG_FORMAT": "json", "LOG_LEVEL": "warning"}))
+    log.info("left out")
+    log.warning("said")
+    captured = capfd.readouterr()
+    assert (json.loads(captured.out)["event"], captured.err) == ("said", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "begin"),
+    [
+        ({"LOG_FORMAT": "JSON"}, "{"),
+        ({"LOG_FORMAT": "logfmt"}, "timestamp="),
+        ({"LOG_FORMAT": "xml"}, "20"),
+        ({}, "20"),
+    ],
+)
+def test_errors_of_the_settings_are_said_in_the_format_asked_for(
+    given: dict[str, str], begin: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """If it exists: else in the default one."""
+    settings.log_of(given, descriptor=2).error("wrong")
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(begin)
+    assert "wrong" in captured.err
 
 
 def test_two_different_cookies_are_an_error(tmp_path: Path) -> None:
