@@ -44,8 +44,11 @@ class Mask:
         return self.data(_encode(text)).decode(errors="surrogateescape")
 
     def safe_cut(self, data: bytes) -> int:
-        """Return the offset, in bytes, where an endless line can be cut outside of credentials."""
-        cut = max(0, len(data) - HELD_BACK)
+        """Return the offset, in bytes, where an endless line can be cut outside of credentials.
+
+        The line has more than `HELD_BACK` bytes.
+        """
+        cut = len(data) - HELD_BACK
         for match in self._pattern.finditer(data):
             # `<=`, because the "@" right after the credentials must not be cut off either.
             if match.start() - LONGEST_PREFIX < cut <= match.end():

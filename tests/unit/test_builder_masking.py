@@ -43,6 +43,50 @@ def test_given_credentials_are_masked_wherever_they_are() -> None:
     assert Mask("ssh://gitty@host/x").text("gitty") == "gitty"
 
 
+def test_bytes_that_are_no_text_stay_as_they_are() -> None:
+    """Git and file systems allow any, which Python has as surrogates."""
+    mask = Mask("https://me:p\udcffssword@host/x")
+    assert mask.text("p\udcffssword \udcfe") == "*** \udcfe"
+    assert without_credentials("https://u:p@host/\udcff") == "https://host/\udcff"
+    assert with_credentials("https://host/\udcfe", "https://u@host/\udcff") == (
+        "https://u@host/\udcfe"
+    )
+
+
+def test_a_port_is_no_part_of_the_scheme() -> None:
+    """A user name alone is a secret in http only, also where a port is given."""
+    assert Mask("http://tokentoken@host:8080/x").text("tokentoken") == "***"
+    assert Mask("HTTP://tokentoken@host").text("tokentoken") == "***"
+    assert Mask("ssh://gitty@host:22/x").text("gitty") == "gitty"
+
+
+def test_complete_lines_are_passed_on_at_once() -> None:
+    """All that have arrived; what follows waits for its end."""
+    stream = MaskedStream(Mask())
+    assert (stream.feed(b"one\ntwo\nthr"), stream.pending) == (b"one\ntwo\n", True)
+    assert stream.feed(b"ee") == b""
+    assert (stream.feed(b"\n"), stream.pending) == (b"three\n", False)
+
+
+def test_complete_words_are_passed_on_in_a_pause() -> None:
+    """A question without a line's end must be seen; half a credential must not."""
+    stream = MaskedStream(Mask("https://me:hunter22@host"))
+    stream.feed(b"Overwrite? hunter22 [yes/no] hunt")
+    assert stream.idle() == b"Overwrite? *** [yes/no] "
+    assert stream.idle() == b""
+    assert (stream.end(), stream.pending) == (b"hunt", False)
+
+
+def test_of_an_endless_line_only_the_beginning_is_passed_on() -> None:
+    """When more is held back than twice what a credential may be long; complete lines before it."""
+    stream = MaskedStream(Mask())
+    assert stream.feed(b"x" * 2 * HELD_BACK) == b""
+    assert stream.feed(b"y") == b"x" * HELD_BACK + b"x"
+    assert stream.end() == b"x" * (HELD_BACK - 1) + b"y"
+    assert stream.feed(b"line\n" + b"z" * 2 * HELD_BACK) == b"line\n"
+    assert stream.feed(b"z") == b"z" * (HELD_BACK + 1)
+
+
 def test_short_passwords_do_not_mask_every_letter() -> None:
     """What would be found in ordinary words is masked in addresses only."""
     assert Mask("https://me:a@host/x").text("a banana https://me:a@host") == (
@@ -89,6 +133,13 @@ def test_no_credential_is_cut_in_two(secret: bytes) -> None:
         whole = b"x" * 2 * HELD_BACK + b"/" + secret + b"/" + b"y" * after
         result = stream.feed(whole) + stream.feed(b"z\n")
         assert result == mask.data(whole + b"z\n")
+
+
+def test_a_credential_that_is_longer_than_what_is_held_back_is_not_cut() -> None:
+    """Not even the address before it is passed on: without it, nobody knew what it is."""
+    stream = MaskedStream(Mask())
+    assert stream.feed(b"https://me:" + b"p" * 5000 + b"@host/" + b"y" * 4000) == b""
+    assert stream.end() == b"https://***@host/" + b"y" * 4000
 
 
 def test_endless_lines_are_passed_on() -> None:

@@ -28,6 +28,9 @@ NAMES = st.one_of(
         ("feature//x", "feature-x-3b0d3308e7"),
         ("feature-x-217d2bf51f", "feature-x-217d2bf51f-1f3577df4c"),
         ("..", "name-5ec1f7e700"),
+        ("X/", "X-06e3c8d78b"),
+        ("-x-/", "x-ba209c6544"),
+        ("\udcff", "name-a8100ae6aa"),
     ],
 )
 def test_names_become_what_the_documentation_says(name: str, expected: str) -> None:
@@ -58,3 +61,4 @@ def test_shown_names_take_one_line() -> None:
     """Control characters in file names are shown as escapes."""
     assert printable("a\nb") == r"a\nb"
     assert printable("é") == "é"
+    assert printable("é\n") == r"\xe9\n"
