@@ -82,6 +82,22 @@ def test_a_name_that_exists_only_through_a_search_domain_is_found(places: Places
         assert found == names.Answer(("10.0.0.1",), POD.rstrip("."), "")
 
 
+def test_what_dns_says_is_the_whole_answer(places: Places) -> None:
+    """Addresses, the name that they belong to as it is written there, and no reason."""
+    with dns(places, records("m-0. CNAME BOX.", "box. A 10.0.0.1")):
+        assert look_up(places) == names.Answer(("10.0.0.1",), "BOX", "")
+        queries = Queries(places.resolv_conf, 20.0)
+        assert queries.ask("box", "A") == (("10.0.0.1",), "box", "", True)
+        assert queries.ask("none", "A") == ((), "", "the name does not exist in DNS", True)
+    Path(places.resolv_conf).unlink()
+    assert Queries(places.resolv_conf, 20.0).ask("box", "A") == (
+        (),
+        "",
+        "No such file or directory",
+        False,
+    )
+
+
 def test_a_name_that_does_not_exist_says_so(places: Places) -> None:
     """At once, without waiting for anything."""
     with dns(places, records("other. A 10.0.0.1")):

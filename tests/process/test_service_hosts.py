@@ -74,13 +74,12 @@ def test_without_srv_records_the_names_of_the_addresses_count(places: Places, zo
         str(reversename.from_address("fd00::3")): ["PTR m-3.net."],
     }
     with name_servers(Path(places.root), zone):
-        assert behind(places, "mim").names == ("m-1.net", "m-2.net", "m-3.net")
-        addresses = behind(places, "mim", by_address=True).names
-        assert addresses == ("10.0.0.1", "10.0.0.2", "fd00::3")
+        assert behind(places, "mim") == (("m-1.net", "m-2.net", "m-3.net"), "", False)
+        addresses = behind(places, "mim", by_address=True)
+        assert addresses == (("10.0.0.1", "10.0.0.2", "fd00::3"), "", False)
         del zone.records[str(reversename.from_address("10.0.0.2"))]
-        unnamed = behind(places, "mim")
-        assert unnamed.names == ()
-        assert "no name for its address 10.0.0.2" in unnamed.reason
+        reason = "no name for its address 10.0.0.2: the name does not exist in DNS"
+        assert behind(places, "mim") == ((), reason, False)
 
 
 def test_a_service_that_does_not_exist_is_told_from_one_that_cannot_be_asked_for(
@@ -88,12 +87,23 @@ def test_a_service_that_does_not_exist_is_told_from_one_that_cannot_be_asked_for
 ) -> None:
     """Absent is known only where a name server said so."""
     with name_servers(Path(places.root), zone):
-        assert behind(places).absent
+        assert behind(places) == ((), "the name does not exist in DNS", True)
+        assert behind(places, by_address=True) == ((), "the name does not exist in DNS", True)
         zone.failure = int(rcode.SERVFAIL)
         failed = behind(places)
         assert not failed.absent
         assert failed.names == ()
         assert failed.reason
+
+
+def test_nodes_that_are_named_by_addresses_are_found_by_addresses(
+    places: Places, zone: Dns
+) -> None:
+    """Also where the service has SRV records."""
+    zone.pods(0)
+    zone.records[f"{SERVICE}."].append("A 10.0.0.1")
+    with name_servers(Path(places.root), zone):
+        assert behind(places, by_address=True) == (("10.0.0.1",), "", False)
 
 
 def cets(release: FakeRelease, nodes: Path, **variables: str) -> dict[str, str]:

@@ -62,16 +62,23 @@ def test_our_own_name_comes_back_or_not(places: Places, zone: Zone, own: bool | 
     [
         ("", (), False, False),
         ("", (DOCKERS_SERVER,), False, True),
+        ("# caf\udce9\n", (DOCKERS_SERVER,), False, True),
         (PODS_HOSTS, (), True, True),
         (PODS_HOSTS.replace(" file.", " file (host network)."), (), True, True),
     ],
-    ids=["neither", "Docker", "Kubernetes", "Kubernetes with the host's network"],
+    ids=[
+        "neither",
+        "Docker",
+        "Docker with a byte that is no text",
+        "Kubernetes",
+        "Kubernetes with the host's network",
+    ],
 )
 def test_docker_and_kubernetes_are_known_by_their_files(
     places: Places, hosts: str, servers: tuple[str, ...], *, kubernetes: bool, knows_all: bool
 ) -> None:
     """There DNS knows each container, so one that it does not know is not there, or hidden."""
-    Path(places.hosts).write_text(hosts)
+    Path(places.hosts).write_text(hosts, errors="surrogateescape")
     lines = [f"nameserver {server}\n" for server in (SERVER, *servers)]
     Path(places.resolv_conf).write_text("".join(lines))
     with serving(SERVER, knows()):

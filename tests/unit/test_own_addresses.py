@@ -25,6 +25,12 @@ def test_a_machine_that_has_its_address_has_lost_none(hosts: Path) -> None:
     assert not OwnAddresses(HOST, str(hosts)).lost()
 
 
+def test_an_address_of_ipv6_may_be_ours_as_well(hosts: Path) -> None:
+    """The loopback has one."""
+    hosts.write_text(f"::1 {HOST}\n")
+    assert not OwnAddresses(HOST, str(hosts)).lost()
+
+
 @pytest.mark.parametrize("gone", [FOREIGN, "2001:db8::1"])
 def test_an_address_that_no_interface_has_is_lost(hosts: Path, gone: str) -> None:
     """Of several, one is enough."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from member_entrypoint.network.resolv_conf import usable
 
 LABEL = "a" * 63
+LONG_NAME = ".".join([LABEL, LABEL, LABEL, "a" * 61])
 GOOD = b"nameserver 10.0.0.1\n"
 
 
@@ -24,6 +25,11 @@ GOOD = b"nameserver 10.0.0.1\n"
         (b"domain caf\xe9", "domain 'caf\\\\xe9' (no name)"),
         (b"options ndots:x", "options 'ndots:x'"),
         (b"options no-such", "options 'no-such'"),
+        (b"options no-such:1", "options 'no-such:1'"),
+        (b"options ndots:", "options 'ndots:'"),
+        (b"search " + b"a" * 61 + b"..", f"search '{'a' * 57}...' (no name)"),
+        (b"search " + b"a" * 58 + b"..", f"search '{'a' * 58}..' (no name)"),
+        (b"search " + LONG_NAME.encode() + b"a", f"search '{LONG_NAME[:57]}...' (no name)"),
         (b"lookup file bind", "'lookup file bind' (no nameserver, domain, "),
         (b"nameserver 10.0.0.1\0", "nameserver '10.0.0.1\\x00' (no IP address)"),
         (b"nameserver", "'nameserver' (no nameserver, domain, "),
@@ -48,6 +54,9 @@ def test_a_line_that_cannot_be_used_is_passed_over_and_named(line: bytes, said: 
         (b"search a. b.c\n", "search a. b.c\n"),
         (b"search a\ndomain b c\n", "search a\nsearch b\n"),
         (b"search .\n", "search .\n"),
+        (f"search {LABEL}.b\n".encode(), f"search {LABEL}.b\n"),
+        (f"search {LONG_NAME}.\n".encode(), f"search {LONG_NAME}.\n"),
+        (b"options ndots:0 timeout:30\n", "options ndots:0 timeout:30\n"),
         (b"sortlist 10.0.0.0\n", ""),
         (b"options ndots:5 rotate trust-ad\n", "options ndots:5 rotate trust-ad\n"),
         (b"options ndots:99 timeout:0 attempts:7\n", "options ndots:15 timeout:1 attempts:5\n"),
