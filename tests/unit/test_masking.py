@@ -1,5 +1,6 @@
 """What is shown of configuration files has no secret in it, and nearly all else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,11 @@ import pytest
 from masking_secrets import SECRETS
 from masking_visible import VISIBLE
 
+from member_entrypoint.release import masking
 from member_entrypoint.release.masking import LARGEST_SHOWN, mask, show_files
+
+GOLDEN = Path(__file__).resolve().parent / "golden" / "masked.json"
+MASKED: list[list[str]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("file", "text", "name"), SECRETS)
@@ -21,6 +26,19 @@ def test_a_secret_is_hidden_in_every_form(file: str, text: str, name: str) -> No
     assert "***" in shown
     assert name in shown
     assert text.count("\n") == shown.count("\n")
+
+
+@pytest.mark.parametrize(("file", "text", "shown"), MASKED)
+def test_what_is_shown_of_a_secret_changes_only_on_purpose(
+    file: str, text: str, shown: str
+) -> None:
+    """Who changes the masking reads the difference that make_masked.py writes."""
+    assert mask(text, file) == shown
+
+
+def test_each_secret_has_a_row_of_what_is_shown() -> None:
+    """Else make_masked.py was not run after a secret was added."""
+    assert [(file, text) for file, text, _ in MASKED] == [(file, text) for file, text, _ in SECRETS]
 
 
 @pytest.mark.parametrize(("file", "text"), VISIBLE)
@@ -55,6 +73,15 @@ def test_a_masked_file_masked_once_more_stays_as_it_is(file: str, text: str) -> 
         ("x.cfg", '{pgsql, "h", 1, "d", "u", "S3"}.', '{pgsql, "h", 1, "d", "u", "***"}.'),
         ("x.cfg", '%{token, "S3"},\n{x, 1}.', "%{token, ***\n{x, 1}."),
         ("vm.args", "-setcookie S3\n-sname a", "-setcookie ***\n-sname a"),
+        ("vm.args", "-env PASSWORD -S3\n-y z", "-env PASSWORD ***\n-y z"),
+        ("vm.args", "-token S3 S3 -y z", "-token *** *** -y z"),
+        ("vm.args", "-token S3 S3 +y z", "-token *** *** +y z"),
+        ("vm.args", "-token\n-y z", "-token\n-y z"),
+        ("vm.args", '-token "S3\nS3"\n-y z', "-token ***\n\n-y z"),
+        ("vm.args", "-x secret_file /x -y z", "-x secret_file /x -y z"),
+        ("vm.args", '-x "a"https://u:S3@h -y z', '-x "a"https://*** -y z'),
+        ("vm.args", "-x a\\'https://u:S3@h -y z", "-x a\\'https://*** -y z"),
+        ("vm.args", "# a\n-x y # token S3\n-y z", "# a\n-x y # token ***\n-y z"),
         ("vm.args", "-x '{token, S3}' -y z", "-x '{token, ***' -y z"),
         ("x.yaml", "secret:\n  a: S3\n  b: S3\nc: 1", "secret: ***\n  ***\n  ***\nc: 1"),
         ("x.ini", "[secret]\na = S3\n[b]\nc = 1", "[secret]\na = ***\n[b]\nc = 1"),
@@ -84,6 +111,62 @@ def test_each_file_is_shown_under_its_path(tmp_path: Path) -> None:
     assert show_files(str(tmp_path), "/nowhere") == (
         f"==> {tmp_path}/a <==\ntwo\n==> {tmp_path}/vm.args <==\n-setcookie ***\n"
     )
+
+
+def test_a_file_that_operators_see_elsewhere_is_shown_under_that_path(tmp_path: Path) -> None:
+    """If it is the same there, byte by byte, and a file."""
+    ours, given = tmp_path / "ours", tmp_path / "given"
+    for folder in (ours, given):
+        folder.mkdir()
+        (folder / "same").write_text("x\n")
+        (folder / "other").write_bytes(b"a\r\n" if folder == given else b"a\n")
+    (ours / "folder").write_text("x\n")
+    (given / "folder").mkdir()
+    (given / "link").mkdir()
+    (ours / "link").symlink_to("missing")
+    shown = show_files(str(ours), str(given)).splitlines()
+    assert [line for line in shown if line.startswith("==>")] == [
+        f"==> {ours}/folder <==",
+        f"==> {ours}/link <==",
+        f"==> {ours}/other <==",
+        f"==> {given}/same <==",
+    ]
+
+
+def test_a_file_is_masked_as_its_name_says(tmp_path: Path) -> None:
+    """Whatever the folders above it are called; bytes that are no text are no reason to stop."""
+    folder = tmp_path / "cookie.toml"
+    folder.mkdir()
+    (folder / "cookie").write_text("S3CRET\n")
+    (folder / "empty").write_text("")
+    (folder / "x.conf").write_bytes(b"caf\xe9 = 1\npassword = caf\xe9\n")
+    assert show_files(str(folder), "/nowhere") == (
+        f"==> {folder}/cookie <==\n***\n"
+        f"==> {folder}/empty <==\n\n"
+        f"==> {folder}/x.conf <==\ncaf\ufffd = 1\npassword = ***\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a = 1\nb = 1\nc = 1\n\n\n", ["a = 1", "b = 1", "c = 1"]),
+        ("a = 1\nb = 1\nc = 1\nd = 1\n", ["a = 1", "b = 1", "c = 1", None]),
+        ("a = 1\nb = 1\nc = 1234\n\n", ["a = 1", "b = 1", None]),
+        ("a = 1\nb = 1\nc = 12345", ["a = 1", "b = 1", None]),
+        ("a = 1234567890123456", ["a = 1234567890123456"]),
+        ("a = 12345678901234567", [None]),
+    ],
+)
+def test_a_file_is_shown_up_to_its_last_whole_line(
+    text: str, lines: list[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the limit; None stands for the note about the rest."""
+    monkeypatch.setattr(masking, "LARGEST_SHOWN", 20)
+    (tmp_path / "x.conf").write_text(text)
+    note = "(the rest is not shown: the file has more than 20 characters)"
+    expected = [note if line is None else line for line in lines]
+    assert show_files(str(tmp_path), "/nowhere").splitlines()[1:] == expected
 
 
 def test_of_a_large_file_the_first_lines_are_shown(tmp_path: Path) -> None:
