@@ -159,13 +159,14 @@ def mutants(folder: Path, module: str) -> list[Mutant]:
         name = key.rpartition(".")[2]
         mangled = name.rpartition(GENERATED)[0]
         before, after = functions[f"{mangled}{GENERATED}orig"], functions[name]
+        function = mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
         # The first lines differ in the names only, but where a default value is the mutant.
-        after = [after[0].replace(f"{name}(", f"{mangled}{GENERATED}orig(", 1), *after[1:]]
+        before = [before[0].replace(f"{mangled}{GENERATED}orig(", f"{function}("), *before[1:]]
+        after = [after[0].replace(f"{name}(", f"{function}("), *after[1:]]
         removed, added = (
             "\n".join(line[2:].strip() for line in difflib.ndiff(before, after) if line[0] == sign)
             for sign in "-+"
         )
-        function = mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
         found.append(Mutant(module, function, removed, added, ALIVE.get(status, "")))
     return found
 

@@ -198,6 +198,15 @@ def test_a_member_that_was_removed_is_known_no_more() -> None:
     reunion.forget("cd")
     reunion.update(frozenset("abcd"), {**ties("cd"), **ties("b", link=2)}, whole=True)
     assert reunion.unmerged == frozenset()
+    reunion.update(frozenset("abcd"), {**ties("d"), **ties("c", link=2)}, whole=True)
+    assert reunion.unmerged == {"c"}
+
+
+def test_who_starts_in_a_cluster_that_did_not_part_is_on_its_side() -> None:
+    """While another member is missing for any other reason."""
+    reunion = whole_cluster()
+    reunion.update(frozenset("abc"), {**ties("c"), **ties("b", life=2, link=2)}, whole=False)
+    assert reunion.together(frozenset("abc")) == frozenset("abc")
 
 
 @pytest.mark.parametrize("node", ["a", "b", "c", "d"])
