@@ -42,6 +42,7 @@ pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-seed=0", "-k", {w
 pytest_add_cli_args_test_selection = {tests}
 timeout_constant = 2.0
 timeout_multiplier = 5.0
+process_isolation = "forkserver"
 """
 GENERATED = "__mutmut_"
 """What mutmut puts after the name of a function, before the number of the mutant or `orig`."""
@@ -64,7 +65,7 @@ class Mutant(NamedTuple):
             begin, end = literal.start() + 1, len(self.removed) - literal.end() + 1
             words = literal[0][1:-1].lower()
             if (
-                " " in words
+                re.search(r"\S \S", words)
                 and self.added.startswith(self.removed[:begin])
                 and self.added.endswith(self.removed[-end:])
                 and self.added[begin:-end].lower() in {words, f"xx{words}xx"}

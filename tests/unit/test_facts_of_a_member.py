@@ -127,7 +127,7 @@ def test_a_marker_is_on_the_disk_before_the_next_step(
     member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As far as fsync can tell; a note that need not survive does not wait for the disk."""
-    synced = []
+    synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     write_marker(member.places, ME, JOINED._replace(certain=False), durable=False)
     assert synced == []

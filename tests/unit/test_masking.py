@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from masking_secrets import SECRETS
+from masking_secrets import OTHER, SECRETS
 from masking_visible import VISIBLE
 
 from member_entrypoint.release import masking
@@ -28,17 +28,20 @@ def test_a_secret_is_hidden_in_every_form(file: str, text: str, name: str) -> No
     assert text.count("\n") == shown.count("\n")
 
 
-@pytest.mark.parametrize(("file", "text", "shown"), MASKED)
+@pytest.mark.parametrize(("file", "text", "shown", "elsewhere"), MASKED)
 def test_what_is_shown_of_a_secret_changes_only_on_purpose(
-    file: str, text: str, shown: str
+    file: str, text: str, shown: str, elsewhere: str
 ) -> None:
     """Who changes the masking reads the difference that make_masked.py writes."""
     assert mask(text, file) == shown
+    assert mask(text, OTHER) == elsewhere
 
 
 def test_each_secret_has_a_row_of_what_is_shown() -> None:
     """Else make_masked.py was not run after a secret was added."""
-    assert [(file, text) for file, text, _ in MASKED] == [(file, text) for file, text, _ in SECRETS]
+    assert [(file, text) for file, text, *_ in MASKED] == [
+        (file, text) for file, text, _ in SECRETS
+    ]
 
 
 @pytest.mark.parametrize(("file", "text"), VISIBLE)

@@ -61,6 +61,7 @@ def test_decorators_are_applied_below_their_functions() -> None:
         ('log("Not there")', 'log("not there")', True),
         ('log("not there", 1)', 'log("not there", None)', False),
         ('log("not there", 1)', "log(None, 1)", False),
+        ('", ".join(names)', '"XX, XX".join(names)', False),
         ('values["name"]', 'values["XXnameXX"]', False),
         ('text["a"] + "b c"', 'text["A"] + "b c"', False),
     ],

@@ -1,5 +1,8 @@
 """Write down what is shown of each secret of the tests, in masked.json. Read what changed.
 
+A row has the file, the text, what is shown of it, and what is shown of the same text in a file
+whose structure is not known: there a few secrets cannot be found.
+
 PYTHONPATH=. .venv/bin/python tests/unit/golden/make_masked.py
 """
 
@@ -10,11 +13,11 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from masking_secrets import SECRETS  # noqa: E402 - found beside this folder
+from masking_secrets import OTHER, SECRETS  # noqa: E402 - found beside this folder
 
 from member_entrypoint.release.masking import mask  # noqa: E402
 
-rows = [[file, text, mask(text, file)] for file, text, _ in SECRETS]
+rows = [[file, text, mask(text, file), mask(text, OTHER)] for file, text, _ in SECRETS]
 (FOLDER / "masked.json").write_text(
     "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8"
 )
