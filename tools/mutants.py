@@ -196,13 +196,15 @@ def measure(
 
 
 def _is_known(mutant: Mutant, equivalent: list[dict[str, Any]]) -> bool:
+    """Tell whether a mutant is in the table. An entry may leave out what it does not restrict."""
     for entry in equivalent:
-        if (entry["module"], entry["function"]) != (mutant.module, mutant.function):
-            continue
-        for added in entry["added"]:
-            if (entry["removed"], added) == (mutant.removed, mutant.added):
-                entry.setdefault("seen", set()).add(added)
-                return True
+        if (
+            (entry["module"], entry["function"]) == (mutant.module, mutant.function)
+            and entry.get("removed", mutant.removed) == mutant.removed
+            and mutant.added in entry.get("added", [mutant.added])
+        ):
+            entry.setdefault("seen", set()).update({mutant.added, ""})
+            return True
     return False
 
 
@@ -219,10 +221,10 @@ def _main() -> None:
     say("\n| module | mutants | killed | share | equivalent |\n| --- | --- | --- | --- | --- |")
     say("\n".join(rows))
     stale = [
-        f"{entry['module']} {entry['function']}: {added}"
+        f"{entry['module']} {entry['function']} {added}"
         for entry in table["equivalent"]
         if not wanted or entry["module"] in wanted
-        for added in entry["added"]
+        for added in entry.get("added", [""])
         if added not in entry.get("seen", ())
     ]
     if stale:

@@ -52,13 +52,14 @@ def delete_unused_schema(member: Member) -> None:
     schema = facts.schema_file(member.places, member.node)
     folder = os.path.dirname(schema)
     try:
-        for entry in os.scandir(folder):
-            if entry.path == schema:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.path == schema:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
         os.unlink(schema)
     except OSError as error:
         raise ClusteringError(

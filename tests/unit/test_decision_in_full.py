@@ -193,6 +193,10 @@ WITHOUT_DATA = {
         known(**BESIDE, record=joining(FIRST, OLD), peers=BOTH),
         Decision(Step.JOIN, (FIRST,)),
     ),
+    "beside its VM, the one that it joins runs with others, and it has no marker": (
+        known(**BESIDE, peers=BOTH),
+        Decision(Step.JOIN, (FIRST,)),
+    ),
     "beside its VM, the one that it joins has stopped": (
         known(**BESIDE, record=joining(FIRST, OLD), peers={FIRST: Peer(State.STOPPED)}),
         Decision(Step.WAIT, (FIRST,)),

@@ -198,6 +198,12 @@ def test_a_member_that_was_removed_is_known_no_more() -> None:
     reunion.forget("cd")
     reunion.update(frozenset("abcd"), {**ties("cd"), **ties("b", link=2)}, whole=True)
     assert reunion.unmerged == frozenset()
+
+
+def test_of_the_others_it_is_known_still() -> None:
+    """Who is no member yet is nobody to forget."""
+    reunion = whole_cluster()
+    reunion.forget("cde")
     reunion.update(frozenset("abcd"), {**ties("d"), **ties("c", link=2)}, whole=True)
     assert reunion.unmerged == {"c"}
 
