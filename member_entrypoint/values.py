@@ -73,7 +73,7 @@ def parse_ordinal(text: str) -> str:
 
 def parse_node_name(text: str) -> str:
     """Take what Erlang takes before the `@` (`net_kernel` in OTP), but not what looks a flag."""
-    if not re.fullmatch(r"[0-9A-Za-z_][0-9A-Za-z_-]{0,199}", text, re.ASCII):
+    if not re.fullmatch(r"[0-9A-Za-z_][0-9A-Za-z_-]{0,199}", text):
         raise WrongValueError("letters, digits, _ and -, not beginning with -")
     return text
 

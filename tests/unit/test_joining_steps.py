@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -23,7 +24,7 @@ from member_entrypoint.pauses import Pauses
 from member_entrypoint.terms import Atom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from member_entrypoint.cluster.member import Member
 
@@ -37,6 +38,13 @@ def up(*members: str, identity: str = OLD, **changes: object) -> Peer:
     """Return a node that runs in a cluster."""
     nodes = frozenset(members)
     return Peer(State.UP, identity, nodes, nodes)._replace(**changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run each test in a folder of its own: a deletion that is wrong may take the current one."""
+    with contextlib.chdir(tmp_path_factory.mktemp("current")):
+        yield
 
 
 class Node:
