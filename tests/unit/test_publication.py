@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,13 +14,15 @@ import pytest
 
 from builder_entrypoint import VERSION, publication
 from builder_entrypoint.errors import StoppedError, TarballError
+from builder_entrypoint.locks import locked, remove_orphaned_files
 from builder_entrypoint.publication import Built, publish
 from builder_entrypoint.settings import Settings, read_settings
 from builder_entrypoint.source import Source
 from builder_entrypoint.tarball import TEMPORARY, Packed
+from builder_entrypoint.versions import CARRIED
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 HASH, SHA256 = "0b7fa8c8f87306ea1ab88f841af78ca399768a10", "a" * 64
 STARTED = datetime(2026, 1, 2, 3, 4, 5).astimezone()
@@ -45,6 +49,8 @@ class Workshop:
         (release / "releases").mkdir(parents=True)
         (release / "releases/start_erl.data").write_text("15.2 6.8.0\n")
         (release / "lib/exml-4.2.1").mkdir(parents=True)
+        (release / CARRIED).mkdir(parents=True)
+        (release / CARRIED / "libodbc.so.2").touch()
         source = Source(
             folder=folder, name="6.8.0", commit_hash=HASH, description="6.8.0-1-g0b7fa8c", time=7
         )
@@ -56,8 +62,18 @@ class Workshop:
         arguments = ["p", "https://me:s3cret@host/x", "6.8.0"]
         return read_settings(arguments, {"BUILDS": str(self.builds), **variables})
 
-    def publish(self, settings: Settings, content: str = "packed", *, stop: bool = False) -> Path:
-        """Publish a tarball with this content; `stop`: a signal arrives meanwhile."""
+    def publish(
+        self,
+        settings: Settings,
+        content: str = "packed",
+        *,
+        stop: bool = False,
+        wait: Callable[[float], None] | None = None,
+    ) -> Path:
+        """Publish a tarball with this content; `stop`: a signal arrives meanwhile.
+
+        `wait` is called while another build publishes one.
+        """
 
         def check() -> None:
             if stop:
@@ -66,7 +82,7 @@ class Workshop:
         self.packed.write_text(content)
         progress = SimpleNamespace(started=STARTED)
         processes = SimpleNamespace(
-            signals=SimpleNamespace(check=check, wait=None),
+            signals=SimpleNamespace(check=check, wait=wait),
             output=SimpleNamespace(progress=progress),
         )
         return publish(settings, self.built, cast("Any", processes))
@@ -116,7 +132,7 @@ def test_our_own_description_has_what_was_asked_for_and_what_came_of_it(
         "mongooseim_version": "6.8.0",
         "otp_version": "27.3.4",
         "architecture": "arm64",
-        "shared_libraries": [],
+        "shared_libraries": ["libodbc.so.2"],
         "time": (STARTED + timedelta(minutes=5)).isoformat(),
         "tarball": tarball.name,
         "size": 7,
@@ -155,11 +171,11 @@ def test_other_tools_read_the_same_facts(workshop: Workshop) -> None:
 @pytest.mark.parametrize("ending", [".tar.gz", ".json"])
 def test_a_name_with_the_time_is_given_once(workshop: Workshop, ending: str) -> None:
     """Two builds in one second are a second apart, also where one is a link to nowhere."""
-    for second in ("05", "06"):
+    for second in ("05", "06", "07"):
         taken = workshop.builds / f"mongooseim-p-6.8.0-2026-01-02_0309{second}{ending}"
         taken.symlink_to("nowhere")
     assert workshop.publish(workshop.settings()).name == (
-        "mongooseim-p-6.8.0-2026-01-02_030907.tar.gz"
+        "mongooseim-p-6.8.0-2026-01-02_030908.tar.gz"
     )
 
 
@@ -193,6 +209,48 @@ def test_what_is_in_the_way_leaves_the_older_tarball(workshop: Workshop, ending:
     left = workshop.files()
     assert left.pop(workshop.packed.name, "newer") == "newer"
     assert left == older
+
+
+def never(_seconds: float) -> None:
+    """Wait for a lock that nobody else has."""
+    raise AssertionError("nobody else has it")
+
+
+def test_a_name_that_cannot_be_given_leaves_the_older_tarball(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though another build removes what killed builds have left at that moment."""
+    settings = workshop.settings(TARBALL_NAME="x")
+    workshop.publish(settings, "older")
+    older = workshop.files()
+    rename = Path.rename
+
+    def fail_for_one(path: Path, name: Path) -> Path:
+        remove_orphaned_files(workshop.builds, TEMPORARY)
+        if name.name == "x.json":
+            raise OSError(5, "Input/output error")
+        return rename(path, name)
+
+    monkeypatch.setattr(Path, "rename", fail_for_one)
+    workshop.packed.touch()
+    with locked(workshop.packed, never), pytest.raises(TarballError, match="Input/output error"):
+        workshop.publish(settings, "newer")
+    del older["x.json"]
+    assert workshop.files() == older
+
+
+def test_two_builds_publish_one_after_the_other(workshop: Workshop) -> None:
+    """Names are given under a lock, and a stop is noticed while that is waited for."""
+    waits: list[float] = []
+    with contextlib.ExitStack() as other:
+        other.enter_context(locked(workshop.builds, waits.append))
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            other.close()
+
+        assert workshop.publish(workshop.settings(), wait=wait).is_file()
+    assert len(waits) == 1
 
 
 def test_a_name_that_is_a_folder_leaves_no_tarball(workshop: Workshop) -> None:
