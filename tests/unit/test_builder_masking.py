@@ -85,6 +85,9 @@ def test_of_an_endless_line_only_the_beginning_is_passed_on() -> None:
     assert stream.end() == b"x" * (HELD_BACK - 1) + b"y"
     assert stream.feed(b"line\n" + b"z" * 2 * HELD_BACK) == b"line\n"
     assert stream.feed(b"z") == b"z" * (HELD_BACK + 1)
+    stream = MaskedStream(Mask())
+    ends = b"line\n" + b"z" * (HELD_BACK + 1)
+    assert stream.feed(b"line\n" + b"z" * (2 * HELD_BACK + 1)) == ends
 
 
 def test_short_passwords_do_not_mask_every_letter() -> None:

@@ -81,7 +81,7 @@ def test_folders_are_the_environments() -> None:
 def test_the_name_of_the_tarball_ends_with_the_architecture() -> None:
     """Of a given name, too; and an architecture may begin as it likes."""
     assert read_settings([], {"ARCH": "arm64"}).stem("T") == "mongooseim-MongooseIM-master-T-arm64"
-    assert read_settings([], {"TARBALL_NAME": "x", "ARCH": "-v8"}).stem("T") == "x--v8"
+    assert read_settings([], {"TARBALL_NAME": "X", "ARCH": "-v8"}).stem("T") == "X--v8"
 
 
 @pytest.mark.parametrize(("variable", "epoch"), [("", 5), ("0", 0), ("99999999999", 99999999999)])
@@ -137,6 +137,7 @@ def test_who_asks_for_help_gets_it() -> None:
         ("git@host:x/../y", "git@host:x/../y"),
         ("host:x", "host:x"),
         ("host:x:y/../z", "host:x:y/../z"),
+        ("host:x/../y:z", "host:x/../y:z"),
         (":x/../y", ":x/../y"),
     ],
 )
