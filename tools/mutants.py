@@ -162,8 +162,9 @@ def mutants(folder: Path, module: str) -> list[Mutant]:
         before, after = functions[f"{mangled}{GENERATED}orig"], functions[name]
         function = mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
         # The first lines differ in the names only, but where a default value is the mutant.
-        before = [before[0].replace(f"{mangled}{GENERATED}orig(", f"{function}("), *before[1:]]
-        after = [after[0].replace(f"{name}(", f"{function}("), *after[1:]]
+        short = function.rpartition(".")[2]
+        before = [before[0].replace(f"{mangled}{GENERATED}orig(", f"{short}("), *before[1:]]
+        after = [after[0].replace(f"{name}(", f"{short}("), *after[1:]]
         removed, added = (
             "\n".join(line[2:].strip() for line in difflib.ndiff(before, after) if line[0] == sign)
             for sign in "-+"

@@ -36,7 +36,6 @@ def _find_in_words(searched: SearchedText, found: Sequence[Word]) -> Iterator[Sp
             yield Span(word.start, word.end, MASK + newlines(text, word.start, word.end))
             after_name = False
             continue
-        after_name = False
         yield from _find_in_word(searched, word)
         has_quotes = len(word.text) < word.end - word.start
         if not has_quotes and not searched.has_place(word.start, word.end):

@@ -26,9 +26,9 @@ _VALUES = {"string", "quoted", "char", "word"}
 class _Group:
     """What stands in brackets: its elements, each a list of tokens and groups."""
 
-    opening: str
-    start: int
-    inside: int
+    opening: str = ""
+    start: int = 0
+    inside: int = 0
     end: int = 0
     closing: int = 0
     elements: list[list["Token | _Group"]] = field(default_factory=lambda: [[]])
@@ -37,7 +37,7 @@ class _Group:
 def find(text: str) -> list[Span] | None:
     """Return the secrets of a file; `None` if it is not made of whole Erlang terms."""
     gaps: list[tuple[int, int]] = []
-    forms = _parse(_tokens(text, gaps), len(text))
+    forms = _parse(_tokens(text, gaps))
     if forms is None:
         return None
     searched = SearchedText(text)
@@ -58,10 +58,10 @@ def _tokens(text: str, gaps: list[tuple[int, int]]) -> Iterator[Token]:
     gaps.append((at, len(text)))
 
 
-def _parse(found: Iterable[Token], length: int) -> list[_Group] | None:
+def _parse(found: Iterable[Token]) -> list[_Group] | None:
     """Return the terms that end with a dot, each as a group; `None` for anything else."""
-    top = _Group("", 0, 0, length, length)
-    forms, open_groups = [top], [top]
+    forms = [_Group()]
+    open_groups = [*forms]
     for token in found:
         group = open_groups[-1]
         text = token.text if token.kind == "mark" else ""
@@ -79,9 +79,9 @@ def _parse(found: Iterable[Token], length: int) -> list[_Group] | None:
         elif text in {",", "|"}:
             group.elements.append([])
         elif text == "." and len(open_groups) == 1:
-            open_groups = [_Group("", token.end, token.end, length, length)]
+            open_groups = [_Group()]
             forms += open_groups
-        elif text == "." or token.kind == "unfinished" or not _may_follow(token, group):
+        elif text == "." or not _may_follow(token, group):
             return None
         else:
             group.elements[-1].append(token)
@@ -102,7 +102,7 @@ def _may_follow(node: Token | _Group, group: _Group) -> bool:
         _is_sign(node)
         or _is_sign(before)
         or before.kind == node.kind == "string"
-        or (before.kind == "word" and before.text in {"fun", "not", "-"})
+        or (before.kind == "word" and before.text in {"fun", "not"})
     )
 
 
