@@ -62,7 +62,8 @@ def test_the_srv_records_of_a_headless_service_name_its_pods(places: Places, zon
     """Each once, however many ports the service has."""
     zone.pods(1, 0, 1)
     with name_servers(Path(places.root), zone):
-        assert behind(places) == names.Hosts((f"m-0.{SERVICE}", f"m-1.{SERVICE}"), "")
+        expected = names.Hosts((f"m-0.{SERVICE}", f"m-1.{SERVICE}"), "")
+        assert names.hosts_behind(SERVICE, places, 20.0) == expected
 
 
 def test_without_srv_records_the_names_of_the_addresses_count(places: Places, zone: Dns) -> None:

@@ -127,3 +127,28 @@ def test_a_wildcard_is_found_by_a_name_that_nobody_has(places: Places) -> None:
     assert all(name.startswith("chat-") for name in asked)
     with serving(SERVER, knows(HOST)):
         assert wildcard(HOST, places, TIMEOUT) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("host", "begin", "end"),
+    [
+        ("my-chat-1.mim.example", "my-chat-", ".mim.example."),
+        ("chat.example", "chat-", ".example."),
+    ],
+)
+def test_the_name_that_nobody_has_is_one_of_our_domain(
+    places: Places, host: str, begin: str, end: str
+) -> None:
+    """Beside the names of the members, in which a wildcard would be."""
+    asked = []
+
+    def nobody(name: str, _kind: str) -> int:
+        asked.append(name)
+        return int(rcode.NXDOMAIN)
+
+    with serving(SERVER, nobody):
+        wildcard(host, places, TIMEOUT)
+    for name in asked:
+        assert name.startswith(begin)
+        assert name.endswith(end)
+        assert len(name) == len(begin) + 8 + len(end)

@@ -27,7 +27,7 @@ GOOD = b"nameserver 10.0.0.1\n"
         (b"options no-such", "options 'no-such'"),
         (b"options no-such:1", "options 'no-such:1'"),
         (b"options ndots:", "options 'ndots:'"),
-        (b"search " + b"a" * 61 + b"..", f"search '{'a' * 57}...' (no name)"),
+        (b"search " + b"a" * 59 + b"..", f"search '{'a' * 57}...' (no name)"),
         (b"search " + b"a" * 58 + b"..", f"search '{'a' * 58}..' (no name)"),
         (b"search " + LONG_NAME.encode() + b"a", f"search '{LONG_NAME[:57]}...' (no name)"),
         (b"lookup file bind", "'lookup file bind' (no nameserver, domain, "),
