@@ -16,6 +16,7 @@ from members import make_member
 from member_entrypoint import counts, state
 from member_entrypoint.cluster import facts, joining, peers
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, State
+from member_entrypoint.erlang.distribution import DistributionError
 from member_entrypoint.erlang.rpc import NodeDownError, RpcError
 from member_entrypoint.errors import ClusteringError, TryAgainError
 from member_entrypoint.network import surroundings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from member_entrypoint.cluster.member import Member
+    from member_entrypoint.places import Places
 
 ME, FIRST, THIRD = "mongooseim@m-2", "mongooseim@m-1", "mongooseim@m-3"
 OLD = "{{1700000000000000000,-1,1},mongooseim@m-1}"
@@ -112,13 +114,20 @@ class Others:
         """Answer in the place of all that would ask the network."""
         self.said = list(said)
         self.pauses = 0
-        seen = Surroundings(True, knows_all=False, kubernetes=False, alone=False)  # noqa: FBT003
-        monkeypatch.setattr(surroundings, "see", lambda *_: seen)
+        self.seen = Surroundings(True, knows_all=False, kubernetes=False, alone=False)  # noqa: FBT003
+        monkeypatch.setattr(surroundings, "see", self.see)
         monkeypatch.setattr(peers, "look_at", self.look_at)
         monkeypatch.setattr(Pauses, "pause", self.pause)
 
-    def look_at(self, _member: Member, nodes: Iterable[str], _timeout: float) -> dict[str, Peer]:
+    def see(self, host: str, places: Places, timeout: float) -> Surroundings:
+        """Answer what is seen of DNS."""
+        assert (host, timeout) == ("m-2", peers.SCAN_DNS_TIMEOUT)
+        assert Path(places.data).is_dir()
+        return self.seen
+
+    def look_at(self, member: Member, nodes: Iterable[str], timeout: float) -> dict[str, Peer]:
         """Answer for these nodes."""
+        assert (member.node, timeout) == (ME, peers.ANSWER_TIMEOUT)
         said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
         return {node: said[node] for node in nodes}
 
@@ -168,6 +177,16 @@ def test_a_schema_that_people_may_have_used_stays(tmp_path: Path) -> None:
     joining.prepare_to_join(member, known._replace(peers={FIRST: up(FIRST, ME)}), FIRST, FAR)
     assert (folder / "schema.DAT").exists()
     assert node.asked == []
+
+
+def test_a_schema_of_the_cluster_to_join_stays(tmp_path: Path) -> None:
+    """As after a farewell from another one: the VM boots with it, and joins."""
+    member, _ = make(tmp_path)
+    folder = mnesia(member)
+    record = Record(Marker.LEFT, FIRST, OF_ME)
+    known = Known(ME, FIRST, has_schema=True, identity=OLD, record=record)
+    joining.prepare_to_join(member, known._replace(peers={FIRST: up(FIRST)}), FIRST, FAR)
+    assert (folder / "schema.DAT").exists()
 
 
 def test_the_schema_is_deleted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +239,7 @@ def test_an_entry_that_cannot_be_removed_is_said(
     [line] = [line for line in capfd.readouterr().out.splitlines() if "could not" in line]
     assert f"the entry of {ME} could not be removed" in line
     assert reason.replace("'", "") in line.replace("'", "")
-    assert len(line) < 500
+    assert len(line.partition("reason=")[2].strip("'\"")) <= 300
 
 
 def test_a_node_joins_and_returns_what_the_other_says(
@@ -332,25 +351,54 @@ def test_right_before_the_join_it_is_decided_once_more(
         {FIRST: up(FIRST, THIRD)},
         {FIRST: up(FIRST, THIRD, ME)},
     )
-    reached = iter([State.ABSENT, State.REGISTERED])
+    away = Peer(State.ABSENT, why="m-3 is not there")
+    silent = Peer(State.SILENT, why="m-3 is silent")
+    reached = iter([away, away, silent, Peer(State.REGISTERED)])
     asked = []
 
-    def reach(_member: Member, nodes: Iterable[str]) -> dict[str, Peer]:
+    def reach(asking: Member, nodes: Iterable[str]) -> dict[str, Peer]:
+        assert asking is member
         asked.append(tuple(nodes))
-        return {THIRD: Peer(next(reached), why="m-3 is not there")}
+        return {THIRD: next(reached)}
 
     monkeypatch.setattr(peers, "reach", reach)
     noted = []
     monkeypatch.setattr(state, "note_wait", lambda *words: noted.append(words))
     deadline = time.monotonic() + 600.0
     joining.join(member, FIRST, deadline)
-    assert asked == [(THIRD,), (THIRD,)]
-    assert others.pauses == 1
-    assert noted == [(member.places.root, f"waiting for {THIRD}", "m-3 is not there", deadline)]
-    [line] = capfd.readouterr().out.splitlines()
-    assert f"waiting for {THIRD}" in line
-    assert "m-3 is not there" in line
-    assert re.search(r"seconds_left=(599|600)\b", line)
+    assert asked == [(THIRD,)] * 4
+    assert others.pauses == 3
+    reasons = ["m-3 is not there", "m-3 is silent"]
+    text = f"waiting for {THIRD}"
+    assert noted == [(member.places.root, text, reason, deadline) for reason in reasons]
+    lines = capfd.readouterr().out.splitlines()
+    for line, reason in zip(lines, reasons, strict=True):
+        assert text in line
+        assert reason in line
+        assert re.search(r"seconds_left=(599|600)\b", line)
+
+
+def test_the_node_to_join_may_be_another_than_the_primary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the primary is away, and its cluster is joined through another member."""
+    member, _ = make(tmp_path)
+    Others(monkeypatch, {THIRD: up(THIRD)}, {THIRD: up(THIRD, ME)})
+    assert joining.join(member, THIRD, FAR).running == {THIRD, ME}
+
+
+def test_the_control_script_does_not_take_the_port_of_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own VM reads the same flags."""
+    member, node = make(tmp_path)
+    member.settings = member.settings._replace(erl_aflags="+K true")
+    node.reach = SimpleNamespace(node_port=9100)
+    script(member, 'echo "$ERL_AFLAGS" > "$0.flags"')
+    Others(monkeypatch, {FIRST: up(FIRST)}, {FIRST: up(FIRST, ME)})
+    joining.join(member, FIRST, FAR)
+    flags = Path(f"{member.release.control_script}.flags").read_text()
+    assert flags == "-dist_listen false +K true\n"
 
 
 def test_those_that_were_reached_before_the_vm_started_are_not_asked_again(
@@ -426,7 +474,12 @@ def hide(monkeypatch: pytest.MonkeyPatch, member: Member, connect: Callable[...,
     """Have a member see that it is not in DNS, and connect in this way."""
     seen = Surroundings(False, knows_all=True, kubernetes=False, alone=False)  # noqa: FBT003
     monkeypatch.setattr(surroundings, "see", lambda *_: seen)
-    monkeypatch.setattr(member.erlang, "connect", connect)
+
+    def checked(target: str, timeout: float) -> object:
+        assert (target, timeout) == (FIRST, peers.ANSWER_TIMEOUT)
+        return connect()
+
+    monkeypatch.setattr(member.erlang, "connect", checked)
 
 
 def test_where_members_are_hidden_one_joins_after_the_other(
@@ -444,13 +497,18 @@ def test_where_members_are_hidden_one_joins_after_the_other(
 
     monkeypatch.setattr(joining, "_run_join_cluster", run_join_cluster)
     hide(monkeypatch, member, lambda *_: connection)
+    noted = []
+    monkeypatch.setattr(state, "note_wait", lambda *words: noted.append(words))
     joining.join(member, FIRST, FAR)
     assert (held, connection.is_open, others.pauses) == ([True], False, 2)
+    text = f"waiting for its turn to join {FIRST}"
+    reason = "another node joins, and it is in DNS only when it is ready"
+    assert noted == [(member.places.root, text, reason, FAR)]
     lock = (Atom("set_lock"), (joining.LOCK, "our pid"))
     assert connection.asked == [("global_name_server", lock, 10.0)] * 3
     [line] = capfd.readouterr().out.splitlines()
-    assert f"waiting for its turn to join {FIRST}" in line
-    assert "another node joins, and it is in DNS only when it is ready" in line
+    assert text in line
+    assert reason in line
 
 
 def test_a_turn_is_waited_for_until_the_time_is_over(
@@ -466,6 +524,13 @@ def test_a_turn_is_waited_for_until_the_time_is_over(
     def refuse(*_: object) -> object:
         raise NodeDownError("m-1 is down")
 
+    class Cut(Connection):
+        def request(self, *_: object) -> Atom:
+            raise DistributionError("the connection is cut")
+
+    hide(monkeypatch, member, Cut)
+    with pytest.raises(TryAgainError, match=f"cannot join {FIRST} now: the connection is cut"):
+        joining.join(member, FIRST, FAR)
     hide(monkeypatch, member, refuse)
     with pytest.raises(TryAgainError, match=f"{ME} cannot join {FIRST} now: m-1 is down"):
         joining.join(member, FIRST, FAR)
