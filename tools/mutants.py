@@ -197,13 +197,12 @@ def measure(
 
 
 def _is_known(mutant: Mutant, equivalent: list[dict[str, Any]]) -> bool:
-    """Tell whether a mutant is in the table. An entry may leave out what it does not restrict."""
+    """Tell whether a mutant is in the table. An entry without `added` means the whole function."""
     for entry in equivalent:
-        if (
-            (entry["module"], entry["function"]) == (mutant.module, mutant.function)
-            and entry.get("removed", mutant.removed) == mutant.removed
-            and mutant.added in entry.get("added", [mutant.added])
-        ):
+        if (entry["module"], entry["function"]) == (
+            mutant.module,
+            mutant.function,
+        ) and mutant.added in entry.get("added", [mutant.added]):
             entry.setdefault("seen", set()).update({mutant.added, ""})
             return True
     return False

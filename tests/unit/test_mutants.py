@@ -82,6 +82,4 @@ def test_the_table_has_each_module_once_and_nothing_that_is_gone() -> None:
     assert [name for name in sorted(names) if not (ROOT / name).is_file()] == []
     for entry in table["equivalent"]:
         assert entry["module"] in modules
-        source = (ROOT / entry["module"]).read_text()
-        assert [one for one in entry.get("removed", "").splitlines() if one not in source] == []
         assert entry["why"]
