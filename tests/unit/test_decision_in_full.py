@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import pytest
+from knowledge_tools import (
+    FIRST,
+    ME,
+    OF_ME,
+    OLD,
+    ONE,
+    THIRD,
+    YOUNG,
+    known,
+    primary,
+    up,
+    with_data,
+)
 
 from member_entrypoint.cluster.decision import Decision, Step, decide
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, Silence, State
 
-ME, FIRST, THIRD, FOURTH = (f"mongooseim@m-{number}" for number in (2, 1, 3, 4))
-OLD = "{{1700000000000000000,-1,1},mongooseim@m-1}"
-YOUNG = "{{1800000000000000000,-1,1},mongooseim@m-1}"
-OF_ME = "{{1750000000000000000,-1,1},mongooseim@m-2}"
-ONE, TWO = frozenset({ME}), frozenset({ME, FIRST})
+FOURTH = "mongooseim@m-4"
 BESIDE, SERVING = {"phase": Phase.BESIDE}, {"phase": Phase.SERVING}
 STARTING = Record(Marker.STARTING, ME)
-
-
-def known(**changes: object) -> Known:
-    """Return what a fresh node knows that is to join `FIRST`."""
-    return Known(ME, FIRST)._replace(**changes)  # type: ignore[arg-type]
-
-
-def primary(**changes: object) -> Known:
-    """Return what a fresh primary knows, whose others do not exist."""
-    peers = {FIRST: Peer(State.ABSENT), THIRD: Peer(State.ABSENT)}
-    return Known(ME, None, peers=peers)._replace(**changes)  # type: ignore[arg-type]
-
-
-def with_data(**changes: object) -> Known:
-    """Return what a member of the cluster `OLD` knows."""
-    record = Record(Marker.JOINED, FIRST, OLD, TWO)
-    return known(has_schema=True, identity=OLD, members=TWO, record=record)._replace(
-        **changes  # type: ignore[arg-type]
-    )
 
 
 def in_doubt(**changes: object) -> Known:
@@ -41,12 +31,6 @@ def in_doubt(**changes: object) -> Known:
     return with_data(
         **SERVING, target=None, identity=OF_ME, members=ONE, record=record, patience_over=True
     )._replace(**changes)  # type: ignore[arg-type]
-
-
-def up(identity: str, *members: str, **changes: object) -> Peer:
-    """Return a node that runs in a cluster."""
-    nodes = frozenset(members)
-    return Peer(State.UP, identity, nodes, nodes)._replace(**changes)  # type: ignore[arg-type]
 
 
 def joining(other: str, identity: str = "") -> Record:

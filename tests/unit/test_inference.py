@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from knowledge_tools import FIRST, ME, OF_ME, OLD, ONE, THIRD, TWO
 
 from member_entrypoint.cluster.inference import (
     clears,
@@ -24,11 +25,6 @@ from member_entrypoint.cluster.knowledge import (
     is_younger,
     short_identity,
 )
-
-ME, FIRST, THIRD = (f"mongooseim@m-{number}" for number in (2, 1, 3))
-OLD = "{{1700000000000000000,-1,1},mongooseim@m-1}"
-OF_ME = "{{1750000000000000000,-1,1},mongooseim@m-2}"
-ONE, TWO = frozenset({ME}), frozenset({ME, FIRST})
 
 
 def on_disk(record: Record, identity: str = OF_ME, members: frozenset[str] | None = ONE) -> Known:

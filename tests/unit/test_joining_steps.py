@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from knowledge_tools import FIRST, ME, OF_ME, OLD, THIRD
 from members import make_member
 
 from member_entrypoint import counts, state
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from member_entrypoint.cluster.member import Member
     from member_entrypoint.places import Places
 
-ME, FIRST, THIRD = "mongooseim@m-2", "mongooseim@m-1", "mongooseim@m-3"
-OLD = "{{1700000000000000000,-1,1},mongooseim@m-1}"
-OF_ME = "{{1750000000000000000,-1,1},mongooseim@m-2}"
 FAR = 1e9  # seconds of a clock that never gets there
 
 
