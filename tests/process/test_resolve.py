@@ -98,6 +98,24 @@ def test_what_dns_says_is_the_whole_answer(places: Places) -> None:
     )
 
 
+def test_a_query_that_fails_has_no_records(places: Places) -> None:
+    """Whether no server answers, or one says that it cannot; the reason is one line."""
+    with dns(places, lambda *_: None):
+        asked = Queries(places.resolv_conf, 0.3).ask("m-0", "A")
+        assert asked == ((), "", "no DNS answer within 0.3 s", False)
+    with dns(places, lambda *_: int(rcode.SERVFAIL)):
+        asked = Queries(places.resolv_conf, 20.0).ask("m-0", "A")
+        assert (asked.records, asked.canonical, asked.absent) == ((), "", False)
+        assert " answered SERVFAIL" in asked.reason
+
+
+def test_the_targets_of_a_service_are_its_records(places: Places) -> None:
+    """As they are written there, but for the last dot."""
+    with dns(places, records("svc. SRV 0 1 5222 m-0.BOX.")):
+        asked = Queries(places.resolv_conf, 20.0).ask("svc", "SRV")
+    assert asked == (("m-0.BOX",), "svc", "", True)
+
+
 def test_a_name_that_does_not_exist_says_so(places: Places) -> None:
     """At once, without waiting for anything."""
     with dns(places, records("other. A 10.0.0.1")):

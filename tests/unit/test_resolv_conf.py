@@ -23,6 +23,7 @@ GOOD = b"nameserver 10.0.0.1\n"
         (f"search {LABEL}a.local".encode(), f"search '{LABEL[:57]}...' (no name)"),
         (b"search a..b", "search 'a..b' (no name)"),
         (b"domain caf\xe9", "domain 'caf\\\\xe9' (no name)"),
+        (b"domain caf\xc3\xa9", "domain 'caf\\\\xc3\\\\xa9' (no name)"),
         (b"options ndots:x", "options 'ndots:x'"),
         (b"options no-such", "options 'no-such'"),
         (b"options no-such:1", "options 'no-such:1'"),
@@ -72,6 +73,18 @@ def test_a_search_domain_that_is_no_name_does_not_cost_the_others() -> None:
     """As with one that is too long."""
     found = usable(f"search {LABEL}a ok.local\n".encode())
     assert found.text == "search ok.local\n"
+
+
+def test_all_that_is_passed_over_is_named() -> None:
+    """In the order of the lines."""
+    found = usable(b"lookup x\noptions x\nsearch a..b ..\ndomain c..d\n")
+    assert [line.partition(" (")[0] for line in found.passed_over] == [
+        "'lookup x'",
+        "options 'x'",
+        "search 'a..b'",
+        "search '..'",
+        "domain 'c..d'",
+    ]
 
 
 def test_three_servers_count() -> None:
