@@ -1,10 +1,11 @@
-"""What the masking is made of: names, forms that are known by themselves, spans."""
+"""What the masking is made of: names, known forms, spans, and the reader of TOML."""
 
 from __future__ import annotations
 
 import pytest
 
-from member_entrypoint.release import masking_patterns
+from member_entrypoint.release import masking_patterns, masking_toml
+from member_entrypoint.release.masking import mask
 from member_entrypoint.release.masking_names import (
     is_clearly_sensitive,
     is_harmless,
@@ -104,3 +105,41 @@ def test_spans_that_touch_become_one() -> None:
     """Their number tells how long a secret is."""
     assert replace("abcdef", [Span(2, 4), Span(0, 2), Span(3, 4)]) == "***ef"
     assert replace("abcdef", [Span(0, 1), Span(2, 3, "!")]) == "***b!def"
+
+
+@pytest.mark.parametrize(
+    ("deepest", "opening", "closing"),
+    [(99, "[", "]"), (49, "{a = ", "}")],
+    ids=["arrays", "tables"],
+)
+def test_a_file_may_be_nested_as_deep_as_the_parser_can_read_in_time(
+    deepest: int, opening: str, closing: str
+) -> None:
+    """What is nested deeper is masked line by line."""
+    for depth, shown in ((deepest, '"***"'), (deepest + 1, "***")):
+        end = closing * depth + " # x"
+        text = f'token = {opening * depth}"S3"{end}'
+        assert mask(text, "x.toml") == (
+            f"token = {opening * depth}{shown}{end}" if depth == deepest else "token = ***"
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'token = "S3"',
+        'x = 1\ntoken = "S3"\ny = 2',
+        '[a]\ntoken = "S3"\n[b]\nx = 1',
+        '[a]\nx = 1\n[b]\ntoken = "S3"',
+        'x = [1, {token = "S3"}, 2]',
+        'x = [{y = 1}, [{token = "S3"}]]',
+        'to.ken = "S3"',
+        'token = ["***", "S3"]',
+    ],
+)
+def test_what_our_reader_misses_is_noticed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real parser reads what is shown; where a secret is left, lines are masked instead."""
+    monkeypatch.setattr(masking_toml, "_find_in_values", lambda *_: [])
+    assert "S3" not in mask(text, "x.toml")
+    shown = "x = 1\nsecret = true\n[token]\nttl = 60\nvalue = ['***']"
+    assert mask(shown, "x.toml") == shown
