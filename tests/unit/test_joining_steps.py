@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from member_entrypoint.cluster.member import Member
     from member_entrypoint.places import Places
 
+SCHEMA = Path(__file__).parent / "schemas" / "otp25.DAT"
 FAR = 1e9  # seconds of a clock that never gets there
 
 
@@ -383,6 +385,19 @@ def test_the_node_to_join_may_be_another_than_the_primary(
     member, _ = make(tmp_path)
     Others(monkeypatch, {THIRD: up(THIRD)}, {THIRD: up(THIRD, ME)})
     assert joining.join(member, THIRD, FAR).running == {THIRD, ME}
+
+
+def test_a_schema_that_a_vm_has_open_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be that of the cluster to join, from a try that was cut: that is joined again."""
+    member, _ = make(tmp_path)
+    shutil.copy(SCHEMA, mnesia(member) / "schema.DAT")
+    identity, _ = facts.read_schema(member.places, ME)
+    facts.write_marker(member.places, ME, Record(Marker.JOINING, FIRST, identity))
+    after = up(FIRST, ME, identity=identity)
+    Others(monkeypatch, {FIRST: after._replace(running=frozenset({FIRST}))}, {FIRST: after})
+    assert joining.join(member, FIRST, FAR) == after
 
 
 def test_the_control_script_does_not_take_the_port_of_the_node(
