@@ -477,10 +477,10 @@ class Connection:
         """End: `global` frees the lock."""
         self.is_open = False
 
-    def request(self, *question: object) -> Atom:
+    def request_all(self, *questions: object) -> list[Atom]:
         """Answer a question."""
-        self.asked.append(question)
-        return Atom(self.answers.pop(0))
+        self.asked.append(questions)
+        return [Atom(self.answers.pop(0))]
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, member: Member, connect: Callable[..., object]) -> None:
@@ -518,7 +518,7 @@ def test_where_members_are_hidden_one_joins_after_the_other(
     reason = "another node joins, and it is in DNS only when it is ready"
     assert noted == [(member.places.root, text, reason, FAR)]
     lock = (Atom("set_lock"), (joining.LOCK, "our pid"))
-    assert connection.asked == [("global_name_server", lock, 10.0)] * 3
+    assert connection.asked == [("global_name_server", [lock], 10.0)] * 3
     [line] = capfd.readouterr().out.splitlines()
     assert text in line
     assert reason in line
@@ -538,7 +538,7 @@ def test_a_turn_is_waited_for_until_the_time_is_over(
         raise NodeDownError("m-1 is down")
 
     class Cut(Connection):
-        def request(self, *_: object) -> Atom:
+        def request_all(self, *_: object) -> list[Atom]:
             raise DistributionError("the connection is cut")
 
     hide(monkeypatch, member, Cut)
