@@ -17,8 +17,18 @@ from knowledge_tools import (
     with_data,
 )
 
-from member_entrypoint.cluster.decision import Decision, Step, decide
-from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, Silence, State
+from member_entrypoint.cluster.decision import decide
+from member_entrypoint.cluster.knowledge import (
+    Decision,
+    Known,
+    Marker,
+    Peer,
+    Phase,
+    Record,
+    Silence,
+    State,
+    Step,
+)
 
 FOURTH = "mongooseim@m-4"
 BESIDE, SERVING = {"phase": Phase.BESIDE}, {"phase": Phase.SERVING}
