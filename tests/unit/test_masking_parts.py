@@ -134,6 +134,7 @@ def test_a_file_may_be_nested_as_deep_as_the_parser_can_read_in_time(
         'x = [1, {token = "S3"}, 2]',
         'x = [{y = 1}, [{token = "S3"}]]',
         'to.ken = "S3"',
+        'token = "S3"\nx = [1]',
         'token = ["***", "S3"]',
     ],
 )
