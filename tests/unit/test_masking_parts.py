@@ -80,6 +80,7 @@ def test_some_values_tell_nothing(name: str, value: str, *, expected: bool) -> N
         ("uid=u,dc=example", []),
         (";x uid=u,dc=example", []),
         ("x;\nuid=u,dc=example", []),
+        ("m;X uid=u,dc=example", []),
         ("user:p@h", ["p"]),
         ("u:p@q@h", ["p@q"]),
         ("u:@h", []),
