@@ -18,7 +18,8 @@ _WEB_SIGN = "eyJ"  # `{"` in base64: so JSON Web Tokens begin
 _KNOWN_TOKEN = re.compile(
     r"(?:AKIA|ASIA)[A-Z0-9]{16}$|gh[a-z]_\w{20}|github_pat_|glpat-|xox[a-z]-|sk-\w{16}"
 )
-_LONG = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
+_LONG = re.compile(r"[A-Za-z0-9+/_-]{38,}={0,2}")  # with what base64 is filled up with
+_LEAST = 40  # characters
 _LOWER, _UPPER, _DIGIT = re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]")
 _SCHEME = re.compile(r"\b(?:(bearer)|basic)[ \t]{1,9}([^\s\"',;]{4,})", re.IGNORECASE)
 _UID = re.compile(r"\buid[ \t]{0,9}=[ \t]{0,9}([^;\"'\s]{1,200})", re.IGNORECASE)
@@ -34,7 +35,8 @@ def find(text: str) -> Iterator[Span]:
             yield Span(*word.span())
     for word in _LONG.finditer(text):
         # Names and hashes of commits have no letters of both cases.
-        if all(kind.search(word[0]) for kind in (_LOWER, _UPPER, _DIGIT)):
+        kinds = all(kind.search(word[0]) for kind in (_LOWER, _UPPER, _DIGIT))
+        if kinds and len(word[0]) >= _LEAST:
             yield Span(*word.span())
     for match in _SCHEME.finditer(text):
         if match[1] or not match[2].isalpha() or not match[2].islower():
