@@ -48,13 +48,14 @@ def judged_where_it_stands(rules: Rules, world: World) -> World:
 
 
 def lost_last(world: World) -> bool:
-    """Tell whether a Mnesia waits for several whose disks are lost: it says for whom.
+    """Tell whether a Mnesia waits for one whose disk is lost, and not only that one's is.
 
-    It goes on by itself when one of them joins it, not when several have to. One whose join was cut
-    has a schema of its own meanwhile.
+    It goes on by itself when that one joins it, not when several have to, or when that one can join
+    only through another one that has lost its disk, too; each says for whom it waits. One whose
+    join was cut has a schema of its own meanwhile.
     """
     return any(
-        sum(world.nodes[it].disk.identity != node.disk.identity for it in node.disk.members) > 1
+        sum(its.disk.identity != node.disk.identity for its in world.nodes) > 1
         for node in world.nodes
         if node.vm == "waiting"
     )
