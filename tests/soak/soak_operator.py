@@ -89,6 +89,9 @@ class Operator:
         if member.number in self.step.targets and self.step.kind in {"remove", "leave"}:
             self._note(f"{member.node} was removed: JOIN_DISCARDS_DATA")
             member.start(**DISCARDS)
+        elif may_start_another_cluster(self.step) and f"with 1 member: {member.node};" in reason:
+            self._note(f"{member.node} had started a second cluster: JOIN_DISCARDS_DATA")
+            member.start(**DISCARDS)
         elif may_start_another_cluster(self.step) and set(others) - {"", self.identity}:
             time.sleep(BACKOFF)  # it has our data: the other one gives way
             self._note(f"{member.node} refused to serve beside a second cluster")
