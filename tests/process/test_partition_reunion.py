@@ -13,12 +13,30 @@ from member_entrypoint import counts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from processes import Machine
+    from hosts import Host
+    from processes import Machine, Running
 
 DIFFERENT = "run together with different data"
 BOOTS_SLOWLY = "-kernel sync_nodes_optional [nobody@nowhere] sync_nodes_timeout 8000"
 """Has a VM wait before it starts its Mnesia: the look beside it is not to depend on the load."""
 LOSES = "on the losing side of a partition"
+
+
+def run_apart(made: list[Host], machine: Machine) -> list[Running]:
+    """Have the first and the third of three members run apart, the second one stopped."""
+    third = made[2]
+    running = [host.start(machine) for host in made]
+    for host in made:
+        host.becomes_ready(machine)
+    for host in made:  # it is watched from then on
+        seen = lambda root=str(host.root): counts.members(root).get("running") == 3  # noqa: E731
+        eventually(seen, f"{host.node} sees all three", timeout=SLOW)
+    third.link("down")
+    running[2].wait_for_output("so this node is not ready", timeout=SLOW)
+    running[1].send(signal.SIGTERM)
+    assert running[1].wait() == 0
+    third.link("up")
+    return running
 
 
 def test_a_member_that_starts_between_two_sides_waits_for_the_end_of_the_partition(
@@ -27,17 +45,7 @@ def test_a_member_that_starts_between_two_sides_waits_for_the_end_of_the_partiti
     """Its VM meets neither of them before the losing side was started anew."""
     with hosts(tmp_path, sample, Carrier(), count=3) as made:
         first, second, third = made
-        running = [host.start(machine) for host in made]
-        for host in made:
-            host.becomes_ready(machine)
-        for host in made:  # it is watched from then on
-            seen = lambda root=str(host.root): counts.members(root).get("running") == 3  # noqa: E731
-            eventually(seen, f"{host.node} sees all three", timeout=SLOW)
-        third.link("down")
-        running[2].wait_for_output("so this node is not ready", timeout=SLOW)
-        running[1].send(signal.SIGTERM)
-        assert running[1].wait() == 0
-        third.link("up")
+        running = run_apart(made, machine)
         running[0].wait_for_output(f"{third.node} run apart", timeout=SLOW)
         running[1] = second.start(machine, ERL_AFLAGS=BOOTS_SLOWLY)
         apart = f"waiting until {first.node}, {third.node} run together"
@@ -58,17 +66,7 @@ def test_sides_that_were_not_merged_do_not_both_serve(
     """The loser is not ready although all run together, until it has started anew."""
     with hosts(tmp_path, sample, Carrier(), count=3) as made:
         first, second, third = made
-        running = [host.start(machine) for host in made]
-        for host in made:
-            host.becomes_ready(machine)
-        for host in made:  # it is watched from then on
-            seen = lambda root=str(host.root): counts.members(root).get("running") == 3  # noqa: E731
-            eventually(seen, f"{host.node} sees all three", timeout=SLOW)
-        third.link("down")
-        running[2].wait_for_output("so this node is not ready", timeout=SLOW)
-        running[1].send(signal.SIGTERM)
-        assert running[1].wait() == 0
-        third.link("up")
+        running = run_apart(made, machine)
         running[1] = second.start(machine, JOIN_CLUSTER="false")  # so it does not look before
         running[0].wait_for_output(f"{third.node} {DIFFERENT}", timeout=SLOW)
         running[2].wait_for_output(f"{first.node} {DIFFERENT}", timeout=SLOW)
