@@ -55,27 +55,25 @@ def leave(variables: Variables, deadline: str, elsewhere: str = "") -> None:
 
 def watch(variables: Variables, restarts: str, pause: str = "0") -> None:
     """Watch for partitions until this process is ended; raises `PartitionError`."""
+    time.sleep(float(pause))  # before whatever may fail
     from member_entrypoint.cluster import partitions
 
-    member = _member(variables)
-    time.sleep(float(pause))
-    partitions.watch(member, int(restarts))
+    partitions.watch(_member(variables), int(restarts))
 
 
 def discover(variables: Variables, pause: str = "0") -> None:
     """Keep the file of nodes for CETS in step with DNS until this process is ended."""
+    time.sleep(float(pause))
     from member_entrypoint.cluster import discovery
 
-    member = _member(variables)
-    time.sleep(float(pause))
-    discovery.keep_file_current(member)
+    discovery.keep_file_current(_member(variables))
 
 
 def answer_probes(variables: Variables, pause: str = "0") -> None:
     """Answer probes over HTTP until this process is ended."""
+    time.sleep(float(pause))
     from member_entrypoint.health import http_server
 
-    time.sleep(float(pause))
     http_server.run(settings.read(variables))
 
 
