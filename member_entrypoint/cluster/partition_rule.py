@@ -60,21 +60,29 @@ def loses(
     node: str,
     running: frozenset[str],
     missing: Mapping[str, Missing],
-    beside: Mapping[str, frozenset[str]] | None = None,
+    seen: Mapping[str, Peer] | None = None,
 ) -> bool:
     """Tell whether `node` is on the losing side of a partition; a pure function.
 
     `running` are the members that run together with it, itself included; `missing` are all others.
-    Of these, only those that are `PARTED` count for other sides. `beside` has who runs together
-    with those that run apart from this node; all that do not say it count as one side. The largest
-    side wins; of sides of equal size, the one with the member whose name sorts first. So when all
-    answer, one side wins, however many there are.
+    Of these, only those that are `PARTED` count for other sides. The largest side wins; of sides of
+    equal size, the one with the member whose name sorts first. `seen` is what those say that run
+    apart from this node; all that say nothing count as one side. So when all answer, one side wins,
+    however many there are. One that lists nobody of this side knows of no partition and goes on:
+    this side was removed meanwhile, and loses.
     """
     away = parted(missing)
     together = running | {node}
-    apart = {name for name in away if missing[name] is Missing.APART and name in (beside or {})}
-    sides = [frozenset((beside or {})[name] & apart | {name}) for name in apart]
-    sides.append(frozenset(away - apart))
+    apart = {
+        name: seen[name]
+        for name in away
+        if missing[name] is Missing.APART and seen is not None and name in seen
+    }
+    if any(together.isdisjoint(peer.members) for peer in apart.values()):
+        return True
+    # Also whom this side does not list, since it removed them.
+    sides = [frozenset(peer.running - together | {name}) for name, peer in apart.items()]
+    sides.append(frozenset(away - apart.keys()))
     return any(
         len(side) > len(together) or (len(side) == len(together) and min(side) < min(together))
         for side in sides

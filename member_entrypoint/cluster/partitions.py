@@ -12,6 +12,7 @@ from typing import Any
 from member_entrypoint import counts, state
 from member_entrypoint.cluster import facts, notices, peers
 from member_entrypoint.cluster.doubt import Doubt
+from member_entrypoint.cluster.knowledge import Peer
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.partition_rule import (
     DIVIDED,
@@ -158,16 +159,16 @@ class Watcher:
     def _check(self, connection: Connection) -> None:
         """See which members are missing and why; note, log and do what follows from that."""
         member = self._member
-        running, missing, beside = self._members(connection)
+        running, missing, seen = self._members(connection)
         if not self._missing.items() >= missing.items():
             # A member that has just stopped does not answer for a moment before its name is gone. A
             # member that has just started looks as if it ran apart until this node connects to it.
             time.sleep(CONFIRM_AFTER)
-            running, missing, beside = self._members(connection)
+            running, missing, seen = self._members(connection)
         if member.node not in running:
             return
         self._find_unmerged(connection, running, missing)
-        loses_now = loses(member.node, self._reunion.together(running), missing, beside)
+        loses_now = loses(member.node, self._reunion.together(running), missing, seen)
         self._note_partition(missing, loses_now=loses_now)
         self._note_members(running, missing)
         self._log_changes(running, missing, loses_now=loses_now)
@@ -176,25 +177,24 @@ class Watcher:
 
     def _members(
         self, connection: Connection
-    ) -> tuple[frozenset[str], dict[str, Missing], dict[str, frozenset[str]]]:
+    ) -> tuple[frozenset[str], dict[str, Missing], dict[str, Peer]]:
         """Return the members that run together with this node, and why the others do not.
 
-        With it comes who runs together with those that answer. A member that was down stays down
-        when its host stops answering, too.
+        With it comes what those say. A member that was down stays down when its host stops
+        answering, too.
         """
         known, running = (
             mnesia.names(connection.call(*call, WATCH_TIMEOUT))
             for call in (mnesia.MEMBERS, mnesia.RUNNING)
         )
         away = sorted(known - running)
-        beside = dict[str, frozenset[str]]()
+        found = dict[str, Peer]()
         if self._addresses.lost():
             states = dict.fromkeys(away, Missing.SILENT)
         else:
             found = peers.look_at(self._member, away, LOOK_TIMEOUT)
             own = self._member.node
             states = {node: why_missing(own, self._identity, found[node]) for node in away}
-            beside = {node: peer.running for node, peer in found.items()}
         now = time.monotonic()
         busy = [node for node, why in states.items() if why is Missing.BUSY]
         self._since = {node: self._since.get(node, now) for node in busy}
@@ -206,7 +206,7 @@ class Watcher:
                 states[node] = Missing.DOWN
             elif why is Missing.BUSY and now - self._since[node] > LONGEST_BUSY:
                 states[node] = Missing.SILENT
-        return running, states, beside
+        return running, states, found
 
     def _find_unmerged(
         self, connection: Connection, running: frozenset[str], missing: dict[str, Missing]

@@ -139,9 +139,8 @@ def _parted(survey: Survey) -> Verdict | None:
     away = missing(survey)
     apart = [each for each, why in away.items() if why is Missing.APART]
     running = survey.own.running if survey.own else NOBODY
-    beside = {each: survey.peers[each].running for each in apart}
     parted = apart or [each for each, why in away.items() if why is Missing.SILENT]
-    if (notes.partition and parted) or (apart and loses(node, running, away, beside)):
+    if (notes.partition and parted) or (apart and loses(node, running, away, survey.peers)):
         text = f"{node} is on the losing side of a partition, without {_list(parted)}"
         if apart:
             return Verdict(

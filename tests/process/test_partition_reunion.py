@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from hosts import SLOW, Carrier, hosts
+from hosts import PLAIN, SLOW, Carrier, hosts
 from processes import eventually
 
 from member_entrypoint import counts
@@ -80,3 +80,28 @@ def test_sides_that_were_not_merged_do_not_both_serve(
         running[0].wait_for_output(back, timeout=SLOW)
         third.becomes_ready(machine)
         eventually(lambda: first.run(machine, "health", "ready")[0] == 0, "the winner is ready")
+
+
+def test_a_member_that_was_removed_while_it_was_cut_off_is_not_ready(
+    tmp_path: Path, sample: Path, machine: Machine
+) -> None:
+    """It lists the other one, which knows nothing of it any more, and serves."""
+    with hosts(tmp_path, sample, Carrier(), count=2) as (first, second):
+        running = [host.start(machine) for host in (first, second)]
+        for host in (first, second):
+            host.becomes_ready(machine)
+            seen = lambda root=str(host.root): counts.members(root).get("running") == 2  # noqa: E731
+            eventually(seen, f"{host.node} sees both", timeout=SLOW)
+        first.link("down")
+        running[1].wait_for_output("so this node is not ready", timeout=SLOW)
+        control = str(second.seen_root / "usr/lib/mongooseim/bin/mongooseimctl")
+        words = [control, "remove_from_cluster", "-f", first.node]
+        removing = machine.start(
+            PLAIN, words, environment=second.environment(), before=second.inside()
+        )
+        assert removing.wait(timeout=SLOW) == 0, removing.output()
+        first.link("up")
+        running[0].wait_for_output("this side loses, so this node is not ready", timeout=SLOW)
+        eventually(lambda: second.run(machine, "health", "ready")[0] == 0, "the other one is ready")
+        status, said = first.run(machine, "health", "ready")
+        assert (status, LOSES in said) == (1, True)

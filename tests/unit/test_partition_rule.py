@@ -1,5 +1,7 @@
 """Which side of a partition loses: the rule."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +83,24 @@ def test_why_a_member_is_missing(peer: Peer, why: Missing) -> None:
     assert why_missing("a", "ours", peer) is why
 
 
+def runs_with(side: frozenset[str], members: Iterable[str] = NODES) -> Peer:
+    """Return what a member says that runs together with those of its side."""
+    return Peer(State.UP, "ours", frozenset(members), side)
+
+
+def test_who_was_removed_while_it_was_cut_off_loses() -> None:
+    """Though its side is as large, or larger: those that went on know nothing of it."""
+    for here in ("a", "ab"):
+        seen = {"c": runs_with(frozenset("c"), "c")}
+        assert loses("a", frozenset(here), {"c": APART}, seen)
+    assert not loses("a", frozenset("a"), {"c": APART}, {"c": runs_with(frozenset("c"), "ac")})
+
+
+def test_who_joined_while_another_one_was_cut_off_is_on_the_side_that_it_joined() -> None:
+    """The other one does not list it, but those whom it joined."""
+    assert not loses("c", frozenset("bc"), {"a": APART}, {"a": runs_with(frozenset("a"), "ab")})
+
+
 @given(st.sets(st.sampled_from(NODES), min_size=1, max_size=len(NODES) - 1))
 def test_of_two_sides_just_one_loses(side: set[str]) -> None:
     """All nodes of a side agree, and the sides agree on who has lost."""
@@ -103,8 +123,8 @@ def test_of_many_sides_one_wins(parts: list[int], cut_off: int) -> None:
         for here in filter(None, sides):
             answer = frozenset() if here == silent else frozenset(NODES) - here - silent
             missing = {n: APART if n in answer else SILENT for n in set(NODES) - here}
-            beside = {n: side for side in sides for n in side & answer}
-            said = {loses(node, here, missing, beside) for node in here}
+            seen = {n: runs_with(side) for side in sides for n in side & answer}
+            said = {loses(node, here, missing, seen) for node in here}
             assert len(said) == 1
             if said == {False}:
                 winners.add(here)
