@@ -13,6 +13,7 @@ from world import (
     Note,
     Rules,
     World,
+    connected,
     cuts,
     goes_down,
     running_with,
@@ -72,7 +73,7 @@ def _with_a_container(rules: Rules, world: World, me: int) -> Iterator[tuple[str
         yield "write", f"write on {name}", writes(world, me)
     if node.serves:
         for gone in node.disk.members - running_with(world, me):
-            if not world.nodes[gone].up:
+            if not (world.nodes[gone].up and connected(world, me, gone)):
                 yield "remove", f"remove {gone + 1} on {name}", forgets(world, me, gone)
 
 

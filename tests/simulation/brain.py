@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from properties import was_removed
 from world import Answer, connected, running_with, sees, wrong
 
 from member_entrypoint.cluster import decision, inference
@@ -127,7 +128,7 @@ class Real:
             return wrong(world, f"{a + 1} and {b + 1} serve in two clusters ({first}, {second})")
         if rules.names != "fixed" and not (world.silent or world.cut >= 0 or world.apart):
             for me in serving.values():
-                if self.loses(rules, world, me):
+                if self.loses(rules, world, me) and not was_removed(world, me):
                     return wrong(world, f"{me + 1} is not ready because another one is away")
         return world
 
@@ -141,8 +142,7 @@ class Real:
             if world.nodes[other].vm != "waiting"  # it runs with us, without its tables
         }
         missing = {node: why_missing(name(me), own, its) for node, its in seen.items()}
-        beside = {node: its.running for node, its in seen.items()}
-        return bool(missing) and loses(name(me), names(together), missing, beside)
+        return bool(missing) and loses(name(me), names(together), missing, seen)
 
     def _answer(self, rules: Rules, world: World, me: int, phase: Phase) -> Answer:
         known = self._known(rules, world, me, phase)

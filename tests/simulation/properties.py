@@ -22,7 +22,9 @@ def judged_at_rest(rules: Rules, world: World) -> World:
         with_us = running_with(world, me)
         for other, its in enumerate(world.nodes):
             together = other in with_us or its.disk.identity != node.disk.identity
-            if node.serves and its.serves and not together:
+            # One was removed where the other one is, as somebody wanted it: it is not ready.
+            removed = was_removed(world, me) or was_removed(world, other)
+            if node.serves and its.serves and not (together or removed):
                 return wrong(world, f"{me + 1} and {other + 1} of one cluster remain apart")
     told = said or any(node.alone for node in world.nodes) or lost_last(world) or rivals(world)
     if not told and not all(node.serves for node in world.nodes):
@@ -118,3 +120,14 @@ def forgotten_by(rules: Rules, world: World, me: int) -> list[int]:
     ]
     listed = any(me in world.nodes[other].disk.members for other in running)
     return [] if listed else running
+
+
+def was_removed(world: World, me: int) -> bool:
+    """Tell whether `me`, and all that run with it, were removed on a side that goes on."""
+    with_us = running_with(world, me) | {me}
+    return any(
+        node.vm == "running"
+        and node.disk.identity == world.nodes[me].disk.identity
+        and not node.disk.members & with_us
+        for node in world.nodes
+    )

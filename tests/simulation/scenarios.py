@@ -14,7 +14,8 @@ DAILY = frozenset({"start", "stop", "kill"})
 DISKS = DAILY | {"wipe"}
 FAREWELLS = DAILY | {"hook", "remove"}
 PARTITIONS = DAILY | {"cut"}
-"""Without lost disks and removals: a network that is cut hides both from the other side."""
+"""Without lost disks: a network that is cut hides them from the other side. Removals only of two:
+sides of three that remove members of each other are nobody's one cluster any more."""
 EVERYTHING = DISKS | FAREWELLS | {"silence", "alone", "write"}
 UNSEEN = EVERYTHING - {"alone"}
 """Where only healthy members are in DNS, two clusters that an operator made do not see each other
@@ -61,7 +62,7 @@ SCENARIOS = {
     "three, farewells": Scenario(Rules(3, leaves=True), 3),
     "three, hooks": Scenario(Rules(3, acts=FAREWELLS | {"wipe"}), 3),
     "three, lost disks": Scenario(Rules(3, acts=DISKS), 3),
-    "two, partitions": Scenario(Rules(2, acts=PARTITIONS), 4),
+    "two, partitions": Scenario(Rules(2, acts=PARTITIONS | {"remove"}), 4),
     "three, partitions": Scenario(Rules(3, acts=PARTITIONS), 3),
     "three, everything": Scenario(Rules(3, acts=EVERYTHING), 2),
 }
