@@ -134,8 +134,12 @@ def apart(known: Known) -> tuple[str, ...]:
 
     Both serve, and neither lists the other as running. A node that starts connects to both: that
     brings them together, each with what it alone has changed, and it has the data of one of them.
+    It does not connect to those that neither its schema lists nor that of a member in it.
     """
-    serving = {node: p for node, p in sorted(ours(known, known.identity).items()) if p.serves}
+    running = ours(known, known.identity)
+    schema = known.members or frozenset()
+    met = schema.union(*(peer.members for node, peer in running.items() if node in schema))
+    serving = {node: p for node, p in sorted(running.items()) if p.serves and node in met}
     return tuple(
         first
         for first, its in serving.items()

@@ -140,6 +140,24 @@ CASES = {
         ),
         Step.START_AGAIN,
     ),
+    "one of them has joined meanwhile": (
+        with_data(
+            again=True,
+            peers={
+                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
+                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
+            },
+        ),
+        Step.WAIT,
+    ),
+    "one was removed, and runs alone": (
+        with_data(
+            **BESIDE,
+            members=frozenset({ME, THIRD}),
+            peers={FIRST: up(OLD, FIRST), THIRD: up(OLD, ME, THIRD, running=frozenset({THIRD}))},
+        ),
+        Step.RUN,
+    ),
     "one of them waits for the other": (
         with_data(
             again=True,
