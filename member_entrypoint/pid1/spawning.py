@@ -98,6 +98,9 @@ def become_child(
     status = EntrypointError.status
     try:
         os.setsid()
+        # What came before was for the group of PID 1, which has got it, too.
+        while signal.sigtimedwait(signal.valid_signals(), 0):
+            pass
         os.close(ready)
         for number in signal.valid_signals() - IGNORED_BY_PYTHON:
             if signal.getsignal(number) == signal.SIG_IGN:

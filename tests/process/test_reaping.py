@@ -85,6 +85,12 @@ def test_the_end_of_a_child_is_kept_while_another_is_waited_for(machine: Machine
     assert machine.run(program, []) == (0, "exit status 2\nexit status 1\n")
 
 
+def test_a_signal_to_the_group_of_pid_1_ends_no_copy_of_it(machine: Machine) -> None:
+    """One that comes before the copy has a group of its own: PID 1 has got it, and acts on it."""
+    program = Program(HELPERS / "early_signals.py", Mode.PID_1)
+    assert machine.run(program, []) == (0, "exit status 7\n")
+
+
 def test_a_signal_reaches_the_child_while_orphans_end(machine: Machine, member: Program) -> None:
     """As fast as one process can make them; that does not keep PID 1 busy all of the time."""
     script = (
