@@ -134,6 +134,25 @@ def test_of_many_sides_one_wins(parts: list[int], cut_off: int) -> None:
         }
 
 
+@given(
+    st.lists(st.integers(0, 2), min_size=len(NODES), max_size=len(NODES)),
+    st.sets(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES))),
+)
+def test_no_two_sides_win_where_some_are_silent_to_some(
+    parts: list[int], cut: set[tuple[str, str]]
+) -> None:
+    """Who answers tells of those that it runs with, whether these answer or not."""
+    sides = [frozenset(n for n, p in zip(NODES, parts, strict=True) if p == k) for k in range(3)]
+    winners = set()
+    for here in filter(None, sides):
+        for node in here:
+            missing = {n: SILENT if (node, n) in cut else APART for n in set(NODES) - here}
+            seen = {n: runs_with(s) for s in sides for n in s if missing.get(n) is APART}
+            if not loses(node, here, missing, seen):
+                winners.add(here)
+    assert len(winners) <= 1
+
+
 def test_a_member_that_was_removed_is_not_said_to_be_back() -> None:
     """It is missing no longer in both cases."""
     assert no_longer_missing("a", "b", frozenset("ab")) == "a and b run together again"
