@@ -127,10 +127,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                 attempt = Attempt(deadline, attempt.restarts + 1, again=True)
             except TryAgainError:
                 if time.monotonic() >= attempt.deadline:
-                    raise ClusteringError(
-                        f"Failed clustering {this.node} with {this.role.target}: tried for "
-                        f"JOIN_TIMEOUT ({chosen.join_timeout:g} s); the reasons stand above"
-                    ) from None
+                    raise tried_in_vain(this) from None
                 note_restart(chosen, "join")
                 this.log.info("starting MongooseIM anew, to join from there", node=this.node)
                 attempt = attempt._replace(again=True)
@@ -143,6 +140,14 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
     except EntrypointError:
         supervisor.end_all(time.monotonic())
         raise
+
+
+def tried_in_vain(this: Member) -> ClusteringError:
+    """Return the error of a member that was started again and again, for JOIN_TIMEOUT."""
+    return ClusteringError(
+        f"Failed clustering {this.node} with {this.role.target or 'its cluster'}: tried for "
+        f"JOIN_TIMEOUT ({this.settings.join_timeout:g} s); the reasons stand above"
+    )
 
 
 def note_restart(chosen: settings.Settings, reason: str) -> None:

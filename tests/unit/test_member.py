@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from members import make_member
 
+from member_entrypoint.life import tried_in_vain
+
 HEAVY = {"socket", "dns", "dataclasses", "structlog", "member_entrypoint.erlang.rpc"}
 
 
@@ -37,3 +39,15 @@ def test_what_pid_1_needs_of_a_member_is_lean(module: str) -> None:
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert HEAVY & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("host", "other"), [("m-2", "mongooseim@m-1"), ("m-1", "its cluster")], ids=["other", "primary"]
+)
+def test_a_member_that_was_started_in_vain_says_with_whom(
+    tmp_path: Path, host: str, other: str
+) -> None:
+    """Also a primary with data, which joins no node."""
+    error = tried_in_vain(make_member(tmp_path, host))
+    begin = f"Failed clustering mongooseim@{host} with {other}: tried for JOIN_TIMEOUT (300 s); "
+    assert str(error).startswith(begin)
