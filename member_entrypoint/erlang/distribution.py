@@ -182,18 +182,18 @@ class Connection:
         As for `call_all`, which asks the server `rex`.
         """
         self._deadline = time.monotonic() + timeout
-        open_requests = [self._request(name, request) for request in requests]
+        asked = [self._request(name, request) for request in requests]
         answers: dict[Identifier, Any] = {}
         while len(answers) < len(requests):
             match self._receive():
-                case (Identifier() as reference, answer) if reference in open_requests:
-                    answers[reference] = answer
+                case (Identifier() as to, answer) if to in asked and to not in answers:
+                    answers[to] = answer
                     self._deadline = time.monotonic() + timeout
                 case _ if len(self._waiting) == MOST_WAITING:
                     raise DistributionError("the node sends messages that nobody asked for")
                 case other:
                     self._waiting.append(other)
-        return [answers[reference] for reference in open_requests]
+        return [answers[to] for to in asked]
 
     def _request(self, name: str, request: Any) -> Identifier:
         """Send a request; return the reference that its answer begins with."""

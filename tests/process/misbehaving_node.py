@@ -67,6 +67,8 @@ class Manners:
     """What a function called gives."""
     gathers: int = 1
     """How many answers it gathers before it sends them, the last one first."""
+    repeats: int = 1
+    """How often it sends each answer."""
     waits: float = 0.0
     """Seconds that it, and its epmd, take for each message."""
     drips: float | None = None
@@ -285,5 +287,5 @@ def answer_packet(wire: Wire, manners: Manners, node: Node) -> None:
     result = manners.answer(module, function, arguments)
     wire.gathered.append(packet((2, Atom(""), sender), (reference, result)))
     if len(wire.gathered) == manners.gathers:
-        wire.send(b"".join(reversed(wire.gathered)))
+        wire.send(b"".join(reversed(wire.gathered)) * manners.repeats)
         wire.gathered.clear()

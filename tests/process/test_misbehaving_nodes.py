@@ -248,6 +248,16 @@ def test_a_flood_of_messages_is_an_error() -> None:
         connection.call(*CALL, LONG)
 
 
+def test_an_answer_that_comes_again_and_again_is_an_error() -> None:
+    """It does not give the other answers more time."""
+    with (
+        running(ADDRESS, Manners(answer=answer, repeats=2000)) as node,
+        connect(node) as connection,
+        pytest.raises(DistributionError, match="nobody asked"),
+    ):
+        connection.call_all([CALL, CALL], LONG)
+
+
 def test_messages_beside_an_answer_wait() -> None:
     """Other control messages and ticks are passed over, messages are kept in their order."""
     events = [packet((2, Atom(""), Atom("us")), number) for number in (1, 2)]
