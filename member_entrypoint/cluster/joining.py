@@ -100,7 +100,7 @@ def join(member: Member, target: str, deadline: float) -> Peer:
     seen = surroundings.see(member.host, member.places, peers.SCAN_DNS_TIMEOUT)
     for left in reversed(range(TRIES)):
         with _turn(member, target, pauses) if seen.hidden else contextlib.nullcontext():
-            _wait_until_it_may(member, target, record, pauses)
+            _wait_until_it_may(member, target, record, pauses, hidden=seen.hidden)
             state.end_wait(member.places.root)
             outcome = _run_join_cluster(member, target, deadline)
         peer = peers.look_at(member, [target], ANSWER_TIMEOUT)[target]
@@ -124,15 +124,19 @@ def _check_identity(member: Member, target: str, record: Record, peer: Peer) -> 
         )
 
 
-def _wait_until_it_may(member: Member, target: str, record: Record, pauses: Pauses) -> None:
+def _wait_until_it_may(
+    member: Member, target: str, record: Record, pauses: Pauses, *, hidden: bool
+) -> None:
     """Decide once more whether to join `target` now: it, or those with it, may have changed.
 
-    Those that were members when the VM was started were reached then. Raises `TryAgainError` if
+    Those that were members when the VM was started were reached then, if they ran: where some are
+    `hidden`, not in DNS before they are ready, all are asked for again. Raises `TryAgainError` if
     `target` itself is not there any more: it is waited for without a VM.
     """
+    reached = frozenset[str]() if hidden else record.members
     while True:
         known = facts.read_known(member, schema=False)._replace(phase=Phase.BESIDE, record=record)
-        found = {node: Peer(State.REGISTERED) for node in record.members}
+        found = {node: Peer(State.REGISTERED) for node in reached}
         found |= peers.look_at(member, [target], ANSWER_TIMEOUT)
         known = known._replace(peers=found, target=target)
         decision = decide(known)

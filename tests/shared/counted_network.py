@@ -85,7 +85,8 @@ def form(root: Path, size: int) -> list[Counter[str]]:
                 peer = (known.peers or {})[target]
                 record = Record(Marker.JOINING, target, peer.identity, peer.members)
                 facts.write_marker(member.places, member.node, record, durable=False)
-                joining._wait_until_it_may(member, target, record, Pauses(deadline))  # noqa: SLF001
+                wait = joining._wait_until_it_may  # noqa: SLF001
+                wait(member, target, record, Pauses(deadline), hidden=False)
             network.members |= {member.node}
             costs.append(Counter(network.asked))
     return costs

@@ -99,7 +99,8 @@ class Real:
     def joining(self, rules: Rules, world: World, me: int, other: int) -> Answer:
         """Decide right before `me` joins `other`, as `_wait_until_it_may` in `joining` does."""
         known = self._known(rules, world, me, Phase.BESIDE)._replace(target=name(other))
-        found = {node: Peer(State.REGISTERED) for node in known.record.members}
+        reached = frozenset() if rules.names == "healthy" else known.record.members
+        found = {node: Peer(State.REGISTERED) for node in reached}
         found[name(other)] = peer(rules, world, me, other)
         decided = self._ask(known, tuple(found.items()))
         if decided.step is Step.ASK:

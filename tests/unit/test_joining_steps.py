@@ -524,6 +524,21 @@ def test_where_members_are_hidden_one_joins_after_the_other(
     assert reason in line
 
 
+def test_where_members_are_hidden_all_that_run_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was listed, and did not run when the VM was started, may have joined meanwhile."""
+    member, _ = make(tmp_path)
+    record = Record(Marker.JOINING, FIRST, OLD, frozenset({FIRST, THIRD}))
+    facts.write_marker(member.places, ME, record)
+    others = Others(monkeypatch, *[{FIRST: up(FIRST, THIRD)}] * 2, {FIRST: up(FIRST, THIRD, ME)})
+    hide(monkeypatch, member, lambda: Connection("true"))
+    answers = iter([Peer(State.UNKNOWN, why="no address for m-3"), Peer(State.REGISTERED)])
+    monkeypatch.setattr(peers, "reach", lambda _member, _nodes: {THIRD: next(answers)})
+    assert joining.join(member, FIRST, FAR).running == {FIRST, THIRD, ME}
+    assert (others.pauses, next(answers, None), len(runs(member))) == (1, None, 1)
+
+
 def test_a_turn_is_waited_for_until_the_time_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
