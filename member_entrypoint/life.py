@@ -129,7 +129,7 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
                 if time.monotonic() >= attempt.deadline:
                     raise tried_in_vain(this) from None
                 note_restart(chosen, "join")
-                this.log.info("starting MongooseIM anew, to join from there", node=this.node)
+                this.log.info("starting MongooseIM anew, from the first look on", node=this.node)
                 attempt = attempt._replace(again=True)
             from member_entrypoint.files import termination_log
 

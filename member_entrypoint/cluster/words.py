@@ -55,7 +55,8 @@ def met(decision: Decision) -> tuple[str, str]:
         )
     return f"waiting until {whom} run together", (
         f"{whom} run, and not all together, so each side has changed data without the other, and "
-        "this node would take those of either; start those anew that are not ready, the losing side"
+        "this node would take those of either; start those anew that are not ready, the losing "
+        "side, and stop one that was removed from this cluster"
     )
 
 

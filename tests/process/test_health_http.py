@@ -200,7 +200,7 @@ def test_http_goes_on_when_the_vm_is_started_anew(machine: Machine, host: Host, 
         assert 'vm_restarts_total{reason="join"} 0' in web.ask("/metrics").body
         partition = root / state.PARTITION_FILE
         partition.write_text("in the first life\n")
-        running.wait_for_output("starting MongooseIM anew, to join from there")
+        running.wait_for_output("starting MongooseIM anew, from the first look on")
         eventually(lambda: not partition.exists(), "the second life begins without it")
         assert web.eventually("/ready", 503).body
         assert web.ask("/live").status == 200
