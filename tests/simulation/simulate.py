@@ -50,6 +50,8 @@ def random_rules(dice: random.Random) -> Rules:
     every = UNSEEN if names == "healthy" else EVERYTHING
     if dice.random() < SHARE / 2:
         every = PARTITIONS | {"hook", "write"}
+        # Two that start while neither is in DNS run apart, which the model does not know.
+        names = "docker" if names == "healthy" else names
     return Rules(
         FIVE,
         names=names,
