@@ -86,10 +86,11 @@ def _alone(known: Known) -> Decision | None:
 def _unread(known: Known) -> Decision | None:
     if known.phase is not Phase.BEFORE or not has_data(known):
         return None
-    if known.target is None and known.record.marker is Marker.NONE:
+    if known.target is None and known.record.marker is Marker.NONE and not known.discard:
         return None
-    unread = known.members is None and known.record.marker in {Marker.NONE, Marker.LEAVING}
-    return Decision(Step.EXAMINE) if unread else None
+    untold = known.record.marker in {Marker.NONE, Marker.LEAVING}
+    discards = known.target is None and known.discard
+    return Decision(Step.EXAMINE) if known.members is None and (untold or discards) else None
 
 
 @_rule(
@@ -128,8 +129,11 @@ def _with_data(known: Known) -> Decision | None:
         return None
     if known.again and known.peers is None:
         return None
-    lost = known.target is not None and is_own_data(known)  # and may be discarded
-    return None if lost else Decision(Step.RUN)
+    # Those that may be discarded: to join another node, or the other cluster that runs.
+    elsewhere = known.target is not None or (
+        known.discard and (known.peers is None or bool(clusters(known)))
+    )
+    return None if elsewhere and is_own_data(known) else Decision(Step.RUN)
 
 
 @_rule("nobody was asked yet", "asks the others")
