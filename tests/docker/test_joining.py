@@ -185,6 +185,29 @@ def test_data_of_its_own_are_never_lost_without_being_asked_to(cluster: Cluster)
         joins.ctl("sample", "read", "mine")
 
 
+def test_a_primary_with_a_cluster_of_its_own_goes_back_to_the_other_if_told_to(
+    cluster: Cluster,
+) -> None:
+    """As its refusal says: its volume was lost, and somebody started it alone."""
+    first, second = cluster.run("mongooseim-1"), cluster.run("mongooseim-2")
+    assert_one_cluster([first, second])
+    first.remove()
+    volumes = [f"{cluster.make_volume('data')}:/var/lib/mongooseim"]
+    lone = cluster.run("mongooseim-1", env={"JOIN_CLUSTER": "false"}, volumes=volumes)
+    lone.wait_for_log("MongooseIM started")
+    lone.stop()
+    lone.remove()
+
+    refused = cluster.run("mongooseim-1", volumes=volumes)
+    assert refused.wait_exit() == 2
+    assert "start mongooseim@mongooseim-1 with JOIN_DISCARDS_DATA=true" in refused.logs()
+    refused.remove()
+
+    joins = cluster.run("mongooseim-1", env={"JOIN_DISCARDS_DATA": "true"}, volumes=volumes)
+    assert_one_cluster([joins, second])
+    assert boots(joins) == 1
+
+
 def test_a_volume_of_an_older_image_is_known_as_a_members_by_its_schema(cluster: Cluster) -> None:
     """Without our marker, membership is what the schema on the disk says."""
     first, second = cluster.run("mongooseim-1"), cluster.run("mongooseim-2")

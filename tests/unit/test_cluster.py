@@ -46,6 +46,13 @@ def left(identity: str = OLD, *members: str) -> Record:
     return Record(Marker.LEFT, FIRST, identity, frozenset(members))
 
 
+def alone_primary(**changes: object) -> Known:
+    """Return what a primary knows that started a cluster, is alone in it, and may lose it."""
+    started = Record(Marker.STARTED, ME, OF_ME, ONE, certain=False)
+    own = primary(has_schema=True, identity=OF_ME, members=ONE, record=started, discard=True)
+    return own._replace(**changes)  # type: ignore[arg-type]
+
+
 BESIDE = {"phase": Phase.BESIDE}
 STARTING = Record(Marker.STARTING, ME)
 CASES = {
@@ -298,6 +305,24 @@ CASES = {
     "DNS is silent, and our own name comes back": (
         primary(peers={THIRD: Peer(State.UNKNOWN)}, silence=Silence.NOBODY),
         Step.START_CLUSTER,
+    ),
+    "a primary with its own cluster, and its schema not read yet": (
+        alone_primary(identity="", members=None, peers=None),
+        Step.EXAMINE,
+    ),
+    "a primary with its own cluster, before it asks": (alone_primary(peers=None), Step.ASK),
+    "a primary with its own cluster, and another one runs": (
+        alone_primary(peers={FIRST: up(OLD, *TWO)}),
+        Step.JOIN,
+    ),
+    "a primary with its own cluster, and no other runs": (alone_primary(), Step.RUN),
+    "a primary with its own cluster that it may not lose": (
+        alone_primary(peers={FIRST: up(OLD, *TWO)}, discard=False),
+        Step.RUN,
+    ),
+    "a primary with others in its cluster, though it may lose its data": (
+        alone_primary(members=TWO, peers={FIRST: up(OLD, *TWO)}),
+        Step.RUN,
     ),
     # beside the VM
     "the others run": (with_data(**BESIDE, peers={FIRST: up(OLD, *TWO)}), Step.RUN),
