@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Server = TypeVar("Server", bound=http.server.ThreadingHTTPServer)
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE = 60.0
+DEADLINE = 170.0
 """Seconds that anything may take before a test gives up; nothing is expected to take that long."""
 RELEASE = "_build/prod/rel/mongooseim"
 CONFIGURE = '#!/bin/sh\necho configured: "$@"\n'
