@@ -150,14 +150,19 @@ def joins(rules: Rules, world: World, me: int, other: int) -> World:
 
 
 def sides(rules: Rules, world: World, me: int) -> Nodes:
-    """Return the members of the cluster of `me` that it sees running apart from each other."""
-    identity = world.nodes[me].disk.identity
+    """Return the members of the cluster of `me` that it sees running apart from each other.
+
+    Those whom neither it lists nor a member that it meets, it does not meet either.
+    """
+    identity, listed = world.nodes[me].disk.identity, world.nodes[me].disk.members
+    running = (world.nodes[i].disk.members for i in listed if world.nodes[i].vm == "running")
+    met = listed.union(*running)
     return frozenset(
         i
         for pair in world.apart
         for i in pair
         if me not in pair
-        and all(resolves(rules, world, me, j) for j in pair)
+        and all(j in met and resolves(rules, world, me, j) for j in pair)
         and all(world.nodes[j].disk.identity == identity for j in pair)
     )
 
