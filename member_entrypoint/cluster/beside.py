@@ -22,7 +22,12 @@ CLARITY_TIMEOUT = 10.0
 
 def explain(member: Member, known: Known) -> None:
     """Raise the error that says why Mnesia ended a VM, if another cluster is the reason."""
-    if not has_data(known) or not member.erlang.reach.direct:
+    if not has_data(known):
+        return
+    if known.record.marker is Marker.JOINING:
+        # The node that it joined stopped meanwhile: there is its schema, and not all of its tables.
+        raise TryAgainError(f"{member.node} cannot start with what a join that was cut has left")
+    if not member.erlang.reach.direct:
         return
     look = Beside(member, known)
     look.look_again()

@@ -16,7 +16,7 @@ from knowledge_tools import FIRST, ME, OF_ME, OLD, THIRD
 from members import make_member
 
 from member_entrypoint import counts, state
-from member_entrypoint.cluster import facts, joining, peers
+from member_entrypoint.cluster import beside, facts, joining, peers
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, State
 from member_entrypoint.erlang.distribution import DistributionError
 from member_entrypoint.erlang.rpc import NodeDownError, RpcError
@@ -537,6 +537,18 @@ def test_where_members_are_hidden_all_that_run_are_asked_for_again(
     monkeypatch.setattr(peers, "reach", lambda _member, _nodes: {THIRD: next(answers)})
     assert joining.join(member, FIRST, FAR).running == {FIRST, THIRD, ME}
     assert (others.pauses, next(answers, None), len(runs(member))) == (1, None, 1)
+
+
+def test_what_a_join_that_was_cut_has_left_does_not_end_the_container(tmp_path: Path) -> None:
+    """The VM that could not start with it is started again, once the other node is there."""
+    member, _ = make(tmp_path)
+    record = Record(Marker.JOINING, FIRST, OLD, frozenset({FIRST}))
+    left = Known(
+        ME, FIRST, has_schema=True, identity=OLD, members=frozenset({FIRST, ME}), record=record
+    )
+    with pytest.raises(TryAgainError, match="a join that was cut"):
+        beside.explain(member, left)
+    beside.explain(member, left._replace(identity="", record=Record(Marker.JOINING, FIRST, OLD)))
 
 
 def test_a_turn_is_waited_for_until_the_time_is_over(
