@@ -21,7 +21,7 @@ CLARITY_TIMEOUT = 10.0
 
 
 def explain(member: Member, known: Known) -> None:
-    """Raise the error that says why Mnesia ended a VM, if another cluster is the reason."""
+    """Raise the error that says why a VM ended, if another cluster or a cut join is the reason."""
     if not has_data(known):
         return
     if known.record.marker is Marker.JOINING:
