@@ -4,12 +4,17 @@ import contextlib
 import time
 
 from member_entrypoint import programs, state
-from member_entrypoint.cluster import facts
+from member_entrypoint.cluster import facts, peers
 from member_entrypoint.cluster.facts import write_marker
-from member_entrypoint.cluster.knowledge import NOBODY, Marker, Record
+from member_entrypoint.cluster.knowledge import NOBODY, Marker, Nodes, Peer, Record, State
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang.reach import for_control_script
 from member_entrypoint.errors import ClusteringError
+from member_entrypoint.pauses import Pauses
+
+LONGEST_JOIN = 10.0
+"""Seconds to wait, before a farewell, for one that copies the data meanwhile."""
 
 
 def leave(member: Member, deadline: float) -> None:
@@ -23,6 +28,30 @@ def leave(member: Member, deadline: float) -> None:
         programs.run(command, max(1.0, deadline - time.monotonic()), variables)
     except programs.ProgramError as error:
         raise ClusteringError(f"{member.node} could not leave its cluster: {error}") from None
+
+
+def _wait_for_joins(member: Member, others: Nodes, deadline: float) -> None:
+    """Wait for a join that still copies the data of this node, if nobody else has them.
+
+    Raises `ClusteringError` if it does not end.
+    """
+    pauses = Pauses(min(deadline, time.monotonic() + LONGEST_JOIN))
+    while True:
+        seen = peers.look_at(member, others, ANSWER_TIMEOUT)
+        running = {name: peer for name, peer in seen.items() if peer.state is State.UP}
+        joining = [name for name, peer in running.items() if not _has_all_tables(peer)]
+        if len(joining) < len(running) or not running:
+            return
+        if pauses.over():
+            raise ClusteringError(
+                f"{member.node} does not leave its cluster: {', '.join(sorted(joining))} has not "
+                "all of its data yet, and nobody else has them"
+            )
+        pauses.pause()
+
+
+def _has_all_tables(peer: Peer) -> bool:
+    return peer.serves and peer.record.marker is not Marker.JOINING
 
 
 def leave_for_good(member: Member, deadline: float) -> str:
@@ -43,6 +72,7 @@ def leave_for_good(member: Member, deadline: float) -> str:
     leaving = Record(Marker.LEAVING, min(others, default=node), identity, others)
     write_marker(places, node, leaving)
     try:
+        _wait_for_joins(member, others, deadline)
         leave(member, deadline)
     except ClusteringError:
         # It may have left all the same; if it has not, its schema is still the same.
