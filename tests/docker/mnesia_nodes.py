@@ -32,15 +32,16 @@ S(fun() -> mnesia_recover:get_mnesia_downs() end), S(fun() -> mnesia:dirty_all_k
 START = """
 mnesia:start(), mnesia:change_table_copy_type(schema, node(), disc_copies),
 case lists:member(t, mnesia:system_info(tables)) of
-true -> mnesia:add_table_copy(t, node(), disc_copies);
+true -> case mnesia:add_table_copy(t, node(), disc_copies) of
+{aborted, Reason} when element(1, Reason) =/= already_exists -> halt(1); _ -> ok end;
 false -> mnesia:create_table(t, [{disc_copies, [node()]}]) end.
 """
-JOIN = """
+JOIN_WITHOUT_TABLES = """
 mnesia:stop(), file:del_dir_r(mnesia:system_info(directory)), mnesia:start(),
 {ok, [_]} = mnesia:change_config(extra_db_nodes, [OTHER]),
-mnesia:change_table_copy_type(schema, node(), disc_copies),
-mnesia:add_table_copy(t, node(), disc_copies).
+mnesia:change_table_copy_type(schema, node(), disc_copies)
 """
+JOIN = f"{JOIN_WITHOUT_TABLES}, mnesia:add_table_copy(t, node(), disc_copies)."
 LEAVE = """
 mnesia:stop(), rpc:multicall(OTHERS, mnesia, del_table_copy, [schema, node()]),
 file:del_dir_r(mnesia:system_info(directory)).
@@ -97,8 +98,10 @@ class Node:
 
     def state(self) -> dict[str, object]:
         """Return what the node is; `where` is `nowhere` while its Mnesia waits for others."""
-        if self.vm is None or self.vm.poll() is not None:
+        if self.vm is None:
             return {"vm": "none"}
+        if self.vm.poll() is not None:
+            return {"vm": "died"}
         said = " ".join(self.ask(STATE).split())
         pattern = (
             r"answer \{value, ?\{(\w+),(\[\]|\{\{.*?\},.*?\}),\[(.*?)\],(.*?),\[(.*?)\],\[(.*?)\]\}"
@@ -129,6 +132,8 @@ def do(nodes: list[Node], word: str, me: int, other: int) -> None:
         shutil.rmtree(node.folder, ignore_errors=True)
     elif word == "join":
         node.ask(JOIN.replace("OTHER", f"'{nodes[other].name}'"))
+    elif word == "join cut":
+        node.ask(f"{JOIN_WITHOUT_TABLES}.".replace("OTHER", f"'{nodes[other].name}'"))
     elif word == "remove":
         node.ask(f"mnesia:del_table_copy(schema, '{nodes[other].name}').")
     elif word == "write":

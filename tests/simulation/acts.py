@@ -13,6 +13,7 @@ from world import (
     Note,
     Rules,
     World,
+    commits,
     connected,
     cuts,
     goes_down,
@@ -105,7 +106,4 @@ def leaves(world: World, me: int, after: str) -> World:
 
 def writes(world: World, me: int) -> World:
     """Commit something on all that run with `me`."""
-    token = 100 + world.writes
-    for other in running_with(world, me):
-        world = with_disk(world, other, data=world.nodes[other].disk.data | {token})
-    return world._replace(writes=world.writes + 1)
+    return commits(world, me, 100 + world.writes)._replace(writes=world.writes + 1)

@@ -90,7 +90,8 @@ class Real:
         if decided.step is Step.WAIT:
             certain = not inference.has_data(known) and me != 0
         clears = inference.clears(known, peer(rules, world, me, whom) if whom >= 0 else None)
-        return Answer(word, whom, certain, f"{decided.rule} {','.join(decided.whom)}", clears)
+        why = f"{decided.rule} {','.join(decided.whom)}"
+        return Answer(word, whom, certain, why, clears, inference.has_data(known))
 
     def beside(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide beside a VM that boots."""

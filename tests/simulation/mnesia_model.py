@@ -7,8 +7,9 @@ What is modelled of Mnesia, each held against the real one in `tests/docker/test
 - a node that starts contacts the members of its schema; if one of them has another identity, the
   VM dies; if one that runs does not list it, it becomes a member again;
 - those that meet have all members that one of them lists: one that was removed may come back so;
-- joining deletes the data, then copies those of the others; leaving deletes them, and leaves a
-  schema of its own behind;
+- joining deletes the data, then copies the schema of the others, then their tables; a VM cannot
+  start with the schema alone, if nobody serves; leaving deletes the data, and leaves a schema of
+  its own behind;
 - when the network is cut, each side notes the other down; whole again, they run apart until they
   start anew (`tests/process/test_partition_reunion.py`).
 """
@@ -41,6 +42,7 @@ def new_schema(world: World, me: int) -> World:
         members=frozenset({me}),
         downs=NOBODY,
         data=NOBODY,
+        half=False,
     )
 
 
@@ -58,12 +60,14 @@ def mnesia_starts(rules: Rules, world: World, me: int) -> World:
     if alike != up and world.nodes[me].vm == "booting":
         return with_node(world, me, vm="died")
     up = alike
-    running = [other for other in up if world.nodes[other].vm == "running"]
+    running = [o for o in up if world.nodes[o].vm == "running" and not world.nodes[o].disk.half]
+    if disk.half and not running:
+        return with_node(world, me, vm="died")
     world = merges(world, me, up)
     if running:
         return _runs(_copies(world, me, running[0]), me)
     disk = world.nodes[me].disk
-    others = disk.members - {me}
+    others = frozenset(i for i in disk.members - {me} if not world.nodes[i].disk.half)
     if others <= disk.downs or others <= set(up):
         return _runs(with_disk(world, me, downs=disk.downs - set(up)), me)
     return with_node(world, me, vm="waiting")
@@ -94,6 +98,7 @@ def _copies(world: World, me: int, other: int) -> World:
         members=its.members,
         downs=NOBODY,
         data=its.data,
+        half=its.half,
     )
 
 
@@ -117,7 +122,7 @@ def _runs(world: World, me: int) -> World:
 def empties(rules: Rules, world: World, me: int) -> World:
     """Delete the data of `me`, and see whether somebody else still has them."""
     disk = world.nodes[me].disk
-    world = with_disk(world, me, identity=0, members=NOBODY, downs=NOBODY, data=NOBODY)
+    world = with_disk(world, me, identity=0, members=NOBODY, downs=NOBODY, data=NOBODY, half=False)
     left = frozenset().union(*(node.disk.data for node in world.nodes))
     if disk.data - left and not rules.discards:
         world = wrong(world, f"the last copy of what was committed is deleted, on {me + 1}")
@@ -125,7 +130,7 @@ def empties(rules: Rules, world: World, me: int) -> World:
 
 
 def joins(rules: Rules, world: World, me: int, other: int) -> World:
-    """Copy schema and data of the cluster of `other` to `me`, whose own are deleted."""
+    """Copy the schema of the cluster of `other` to `me`, whose own was deleted."""
     cluster = running_with(world, other) | {other}
     disk = world.nodes[other].disk
     members = disk.members | {me}
@@ -141,12 +146,18 @@ def joins(rules: Rules, world: World, me: int, other: int) -> World:
     if hidden:
         world = wrong(world, f"{me + 1} joins, and does not reach {hidden[0] + 1}: a split")
     world = lists(world, cluster, members, back=me)
-    world = _copies(world, me, other)
+    world = with_disk(_copies(world, me, other), me, data=NOBODY, half=True)
     if world.nodes[other].vm == "waiting":
         world = _runs(world, other)
     world = with_node(world, me, vm="running")
     apart = {frozenset({me, i}) for pair in world.apart if other in pair for i in pair - {other}}
     return world._replace(apart=world.apart | apart)
+
+
+def copies_tables(world: World, me: int, other: int) -> World:
+    """Copy the tables of the cluster of `other` to `me`, which has its schema."""
+    its = world.nodes[other].disk
+    return with_disk(world, me, data=its.data, half=its.half)
 
 
 def sides(rules: Rules, world: World, me: int) -> Nodes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mnesia_model import (
+    copies_tables,
     empties,
     forgets,
     joins,
@@ -20,6 +21,8 @@ from world import (
     Note,
     Rules,
     World,
+    commits,
+    connected,
     goes_down,
     resolves,
     running_with,
@@ -94,6 +97,8 @@ def own_steps(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tup
         yield from _looks(rules, brain, world, me)
     elif what == "settle":
         yield from _settles(rules, brain, world, me, rest)
+    elif what == "join" and node.disk.half:
+        yield _copies_tables(world, me, rest[0])
     elif what == "join":
         yield from _joins(rules, brain, world, me, rest[0])
     elif what == "serve":
@@ -180,19 +185,25 @@ def _looks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[
         at = ("clear", at) if answer.clears else at
         at = ("mark", Note("starting", me, certain=answer.certain), at)
     else:
-        other = answer.whom
-        its = world.nodes[other].disk
-        at = ("boot", "join", other)
-        if not disk.identity:
-            at = ("stale", other)
-        elif answer.clears:
-            at = ("clear", ("stale", other))
-        at = ("mark", Note("joining", other, its.identity, its.members), at)
+        at = _prepares(world, me, answer)
     decided = with_node(world, me, at=at, checked=False, said="")
     if answer.word == "new" and answer.certain:
         for other in keepers(rules, world, me):
             decided = wrong(decided, f"{name} starts a new cluster, though {other + 1} is there")
     yield f"{name} decides: {answer.word}", decided
+
+
+def _prepares(world: World, me: int, answer: Answer) -> At:
+    """Return what is done before a VM boots that is to join, as `prepare_to_join` does."""
+    other, its = answer.whom, world.nodes[answer.whom].disk
+    at: At = ("boot", "join", other)
+    if not world.nodes[me].disk.identity or answer.clears:
+        at = ("stale", other)
+    at = ("mark", Note("joining", other, its.identity, its.members), at)
+    if not answer.clears:
+        return at
+    left = Note("left", other, its.identity, its.members - {me})
+    return ("mark", left, ("clear", at)) if answer.has_data else ("clear", at)
 
 
 def _settles(
@@ -260,8 +271,6 @@ def _joins(
     """Join: look again, under a lock where names are hidden; delete, copy, see what came of it."""
     node, its, name = world.nodes[me], world.nodes[other], f"{me + 1}"
     there = its.vm in {"running", "waiting"} and resolves(rules, world, me, other)
-    certain = its.disk.note.certain
-    done = ("mark", Note("joined", other, -1, certain=certain), ("serve",))
     anew = with_node(goes_down(world, me), me, at=("look",), checked=False, locks=False)
     if node.checked and node.vm == "booting" and there:
         joined = joins(rules, world, me, other)
@@ -270,15 +279,13 @@ def _joins(
             wrong_one = with_node(wrong_one, me, locks=False)
             yield f"{name} has joined another cluster, starts anew", wrong_one
             return
-        joined = with_node(joined, me, at=done, checked=False, locks=False)
-        yield f"{name} copies the data of {other + 1}", joined
+        yield f"{name} copies the schema of {other + 1}", joined
     elif node.checked and node.vm == "booting":
         alone = with_node(new_schema(world, me), me, vm="none", at=("look",), checked=False)
         alone = with_node(alone, me, locks=False)
         yield f"{name}'s join fails, it has a schema of its own, starts anew", alone
     elif node.checked and node.disk.identity == its.disk.identity and there:
-        joined = with_node(world, me, at=done, checked=False, locks=False)
-        yield f"{name} has joined already", joined
+        yield f"{name} has joined already", _joined(world, me, other)
     elif node.checked and there:
         yield f"{name} deletes its schema", empties(rules, goes_down(world, me), me)
     elif node.checked:
@@ -292,15 +299,27 @@ def _joins(
             yield f"{name} starts anew: {answer.why}", anew
 
 
+def _joined(world: World, me: int, other: int) -> World:
+    """Have it noted next that the join came to its end."""
+    note = Note("joined", other, -1, certain=world.nodes[other].disk.note.certain)
+    return with_node(world, me, at=("mark", note, ("serve",)), checked=False, locks=False)
+
+
+def _copies_tables(world: World, me: int, other: int) -> tuple[str, World]:
+    """Copy the tables after the schema, if the other node is still there, and has them."""
+    reached = other in running_with(world, me) and connected(world, me, other)
+    if reached and not world.nodes[other].disk.half:
+        copied = _joined(copies_tables(world, me, other), me, other)
+        return f"{me + 1} copies the data of {other + 1}", copied
+    anew = with_node(goes_down(world, me), me, at=("look",), checked=False, locks=False)
+    return f"{me + 1} has not all tables, starts anew", with_node(anew, me, again=True)
+
+
 def _serves(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[str, World]]:
     node, name = world.nodes[me], f"{me + 1}"
     identity = node.disk.identity
     if identity not in node.disk.data:
-        committed = world
-        for other in running_with(world, me):
-            data = world.nodes[other].disk.data | {identity}
-            committed = with_disk(committed, other, data=data)
-        yield f"people use {name}", committed
+        yield f"people use {name}", commits(world, me, identity)
     if not node.disk.note.certain and not node.alone:
         answer = brain.later(rules, world, me)
         if answer.word == "yield" and not node.unready:
@@ -321,11 +340,15 @@ def _leaves(world: World, me: int, after: str, before: Note) -> World:
     others = node.disk.members - {me}
     back = ("stop",) if after == "off" else ("serve",)
     reached = [o for o in others if world.nodes[o].vm == "running" and me in running_with(world, o)]
-    if not others or len(reached) < len(others):
+    joining = [o for o in reached if world.nodes[o].disk.note.word == "joining"]
+    if not others or len(reached) < len(others) or len(joining) == len(reached):
         world = goes_down(world, me) if after == "off" else world
         at = ("mark", before, back)
         return with_node(world, me, at=at, vm="going" if after == "off" else node.vm)
     first = min(others)
+    stay = frozenset().union(*(world.nodes[o].disk.data for o in others))
+    if node.disk.data - stay:
+        world = wrong(world, f"{me + 1} leaves with the last copy of what was committed")
     world = forgets(goes_down(world, me), first, me)
     # Kills come before the data are deleted, and before the marker is written.
     left = node.disk.note._replace(word="left")

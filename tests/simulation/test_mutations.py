@@ -36,6 +36,7 @@ WITHOUT_A_RULE = {
     "home": "three, farewells",
     "outside": "three, hooks",
     "apart": "three, partitions",
+    "cut_join": "two, first start",
 }
 
 
@@ -80,7 +81,7 @@ MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
         "two, lost disks",
     ),
     "each schema is data": ("has_data", joined_or_not, "two, first start"),
-    "no join has come through": ("has_data", never_through, "two, farewells"),
+    "no join has come through": ("has_data", never_through, "two, lost disks"),
     "nothing is data": ("has_data", lambda _: False, "two, restarts"),
     "each lone schema is data of its own": (
         "is_own_data",
@@ -92,6 +93,7 @@ MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
     "nobody runs in our cluster": ("ours", lambda *_: {}, "three, farewells"),
     "all run in our cluster": ("ours", lambda known, _: inference.up(known), "two, farewells"),
     "nobody has removed us": ("removed_by", lambda _: (), "two, farewells"),
+    "nothing that a join has left is a copy": ("is_copy_of", lambda *_: False, "two, first start"),
     "nobody is in between": ("in_between", lambda _: False, "three, hooks"),
     "all are in between": ("in_between", lambda _: True, "two, first start"),
     "all may lose their data": ("may_discard", lambda _: True, "two, hooks"),

@@ -26,13 +26,17 @@ class Note(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """The volume of a node: marker and Mnesia's folder; the identity 0 is that of no schema."""
+    """The volume of a node: marker and Mnesia's folder; the identity 0 is that of no schema.
+
+    `half`: a join was cut between the schema and the tables, of which it has no copy.
+    """
 
     note: Note = Note()
     identity: int = 0
     members: Nodes = NOBODY
     downs: Nodes = NOBODY
     data: Nodes = NOBODY
+    half: bool = False
 
 
 class Node(NamedTuple):
@@ -114,6 +118,7 @@ class Answer(NamedTuple):
     certain: bool = True
     why: str = ""
     clears: bool = False
+    has_data: bool = False
 
 
 def connected(world: World, me: int, other: int) -> bool:
@@ -175,6 +180,15 @@ def with_node(world: World, me: int, **changes: Any) -> World:
 def with_disk(world: World, me: int, **changes: Any) -> World:
     """Return the world with the disk of a node changed."""
     return with_node(world, me, disk=world.nodes[me].disk._replace(**changes))
+
+
+def commits(world: World, me: int, what: int) -> World:
+    """Have all that run with `me`, and have the tables, commit something."""
+    for other in running_with(world, me):
+        disk = world.nodes[other].disk
+        if not disk.half:
+            world = with_disk(world, other, data=disk.data | {what})
+    return world
 
 
 def goes_down(world: World, me: int) -> World:
