@@ -151,7 +151,7 @@ def explain(member: Member, code: int, *, booting: bool, crash_dump: str) -> Non
     if booting and not member.is_alone:
         from member_entrypoint.cluster import beside
 
-        beside.explain(member, facts.read_known(member, schema=True))
+        beside.explain(member, facts.read_known(member, schema=True), code)
     from member_entrypoint.diagnosis import ended
 
     ended.explain(member, code, booting=booting, environment_dump=crash_dump)

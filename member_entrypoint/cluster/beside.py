@@ -16,15 +16,19 @@ from member_entrypoint.cluster.notices import tell
 from member_entrypoint.errors import TooEarlyError, TryAgainError
 from member_entrypoint.network import dns_queries
 
+KILLED_ABOVE = 128  # the exit status of a VM that a signal ended
 CLARITY_TIMEOUT = 10.0
 """Seconds, after the start, to wait for another node that starts to say in which cluster."""
 
 
-def explain(member: Member, known: Known) -> None:
-    """Raise the error that says why a VM ended, if another cluster or a cut join is the reason."""
+def explain(member: Member, known: Known, code: int) -> None:
+    """Raise the error that says why a VM ended, if another cluster or a cut join is the reason.
+
+    `code` is its exit status; above 128 it was killed.
+    """
     if not has_data(known):
         return
-    if known.record.marker is Marker.JOINING:
+    if known.record.marker is Marker.JOINING and code <= KILLED_ABOVE:
         # The node that it joined stopped meanwhile: there is its schema, and not all of its tables.
         raise TryAgainError(f"{member.node} cannot start with what a join that was cut has left")
     if not member.erlang.reach.direct:

@@ -20,6 +20,7 @@ from member_entrypoint.cluster.inference import (
     in_between,
     in_other_clusters,
     is_cluster,
+    is_copy_of,
     is_own_data,
     may_discard,
     may_have_data,
@@ -121,6 +122,26 @@ def _apart(known: Known) -> Decision | None:
     whom = apart(known) if known.phase is not Phase.SERVING and has_data(known) else ()
     waits = Step.WAIT if known.phase is Phase.BEFORE else Step.START_AGAIN
     return Decision(waits, whom) if whom else None
+
+
+@_rule(
+    "it has what a join has left whose end was not noted, so that tables may be missing",
+    "joins anew if those that it joined serve, and waits for them where its VM cannot start; "
+    "without them, its data may be the last, and it runs",
+)
+def _cut_join(known: Known) -> Decision | None:
+    joined = known.record.marker is Marker.JOINING and has_data(known)
+    if known.phase is not Phase.BEFORE or not joined:
+        return None
+    if known.peers is None:
+        return Decision(Step.ASK)
+    running = up(known).items()
+    if home := {node: peer for node, peer in running if is_copy_of(known, peer)}:
+        return _join(known, home)
+    if not known.again or any(known.node in peer.awaits for _, peer in running):
+        return None
+    others = (known.members or frozenset()) | known.record.members | {known.record.other}
+    return Decision(Step.WAIT, tuple(sorted(others - {known.node})))
 
 
 @_rule("it has its cluster's data, the last of its members included", "runs, and asks the others")

@@ -30,11 +30,25 @@ def clears(known: Known, target: Peer | None) -> bool:
     """Tell whether the schema on the disk is deleted before the VM boots to join `target`.
 
     That is a schema that nobody has used; a VM that boots with it would look for those that it
-    lists. `target` is None for a new cluster. What is not known to be such a schema is kept.
+    lists. Or it is what a join has left that may have been cut: then `target` serves, in the same
+    cluster. `target` is None for a new cluster. What is not known to be such a schema is kept.
     """
-    if not known.has_schema or has_data(known) or not known.identity or not known.record.identity:
+    if not known.has_schema or not known.identity or not known.record.identity:
         return False
-    return target is None or target.identity != known.identity
+    if target is None or target.identity != known.identity:
+        return not has_data(known)
+    return is_copy_of(known, target)
+
+
+def is_copy_of(known: Known, peer: Peer) -> bool:
+    """Tell whether all that is on the disk is what a join has left, and `peer` has the data.
+
+    A join that was cut is noted as a farewell before what it has left is deleted.
+    """
+    same = bool(known.identity) and known.identity == known.record.identity == peer.identity
+    serves = peer.state is State.UP and peer.serves and peer.record.marker is not Marker.JOINING
+    marker = known.record.marker
+    return same and (marker is Marker.LEFT or (marker is Marker.JOINING and serves))
 
 
 def may_discard(known: Known) -> bool:
@@ -162,9 +176,12 @@ def may_have_data(known: Known) -> tuple[str, ...]:
 
 
 def can_be_joined(known: Known, peer: Peer) -> bool:
-    """Tell whether a node that runs serves, and goes on to, or waits for this node alone."""
+    """Tell whether a node that runs serves, and goes on to, or waits for this node alone.
+
+    One that joins itself has not all data yet.
+    """
     if peer.serves:
-        return peer.record.marker is not Marker.LEAVING
+        return peer.record.marker not in {Marker.LEAVING, Marker.JOINING}
     return peer.awaits <= {known.node}
 
 

@@ -23,6 +23,7 @@ HIDDEN = (
     "in Kubernetes, serviceName of the StatefulSet must name its headless Service, which needs "
     "publishNotReadyAddresses; in Docker, --name and -h must be the same"
 )
+CUT_JOIN = "a join was cut, so this node may not have all data, and joins anew"
 START_ALONE_ONCE = "to start a new cluster, start this node once with JOIN_CLUSTER=false"
 
 
@@ -42,7 +43,8 @@ def waits(known: Known, decision: Decision) -> tuple[str, str]:
         )
     if decision.rule == "never":
         return "waiting for a member", "NEW_CLUSTER=never: this primary starts no cluster"
-    return f"waiting for {whom}", why(known, decision.whom)
+    seen = why(known, decision.whom)
+    return f"waiting for {whom}", f"{CUT_JOIN}; {seen}" if decision.rule == "cut_join" else seen
 
 
 def met(decision: Decision) -> tuple[str, str]:
@@ -105,7 +107,13 @@ def _waited_in_vain(known: Known, decision: Decision) -> str:
         return (
             f"DNS does not say whether {whom} exist, which may have its data; {START_ALONE_ONCE}; "
         )
-    return f"{why(known, decision.whom)}; "
+    text = f"{why(known, decision.whom)}; "
+    if decision.rule == "cut_join":
+        text = (
+            f"{CUT_JOIN}; {text}start one that has them, or, if nobody has them any more, delete "
+            f"Mnesia.{known.node} on this node's volume, and with it what was copied; "
+        )
+    return text
 
 
 def _own_data(_known: Known, _decision: Decision) -> str:

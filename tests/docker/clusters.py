@@ -50,22 +50,26 @@ def node_of(member: Container) -> str:
 
 def views(members: Sequence[Container], key: str = "key") -> dict[str, View]:
     """Return what each member knows; one that does not answer knows nothing."""
-    asked = members[0]
-    kind = "-name" if "." in asked.host else "-sname"
-    expression = " ".join(_ASK.split("\n"))
-    command = (
-        'exec /usr/lib/mongooseim/erts-*/bin/erl -noinput -hidden "$1" "probe-$$@$2" -setcookie '
-        f'{COOKIE} -eval "$3" -extra "$4" $5'
-    )
     nodes = " ".join(node_of(member) for member in members)
-    done = asked.exec("sh", "-c", command, "ask", kind, asked.host, expression, key, nodes)
     found = {}
-    for line in done.stdout.splitlines():
+    for line in evaluate(members[0], _ASK, key, nodes).splitlines():
         if line.startswith("{"):
             said = json.loads(line)
             known = View(frozenset(said["db_nodes"]), frozenset(said["running"]), said["value"])
             found[said["node"]] = known
     return found
+
+
+def evaluate(member: Container, expression: str, key: str = "", nodes: str = "") -> str:
+    """Run an Erlang expression in a VM of its own beside a member's; return what it prints."""
+    kind = "-name" if "." in member.host else "-sname"
+    expression = " ".join(expression.split("\n"))
+    command = (
+        'exec /usr/lib/mongooseim/erts-*/bin/erl -noinput -hidden "$1" "probe-$$@$2" -setcookie '
+        f'{COOKIE} -eval "$3" -extra "$4" $5'
+    )
+    done = member.exec("sh", "-c", command, "ask", kind, member.host, expression, key, nodes)
+    return done.stdout
 
 
 def write(member: Container, value: str, key: str = "key") -> None:

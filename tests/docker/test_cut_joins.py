@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from clusters import assert_one_cluster, node_of, views, write
+from clusters import assert_one_cluster, evaluate, node_of, views, write
 from console import wait_for
 from docker_cli import docker_result
 
@@ -112,6 +112,35 @@ def test_a_primary_that_goes_and_comes_back_meanwhile_does_no_harm(
         assert second.inspect("{{.RestartCount}} {{.State.Running}}") == "0 true"
         for member in (first, second):
             member.remove()
+
+
+def test_a_join_that_was_cut_between_two_tables_is_made_anew(cluster: Cluster) -> None:
+    """With the schema of the cluster alone no VM starts; nobody has to help.
+
+    The tables are taken from a member, as where it is killed before it has copied them.
+    """
+    first, second = (cluster.run(f"mongooseim-{number}") for number in (1, 2))
+    for member in (first, second):
+        member.wait_for_log("Clustered ")
+    write(first, "kept")
+    for table in ("sample", "sample_ram"):
+        call = f"[{table}, '{node_of(second)}']"
+        expression = f"rpc:call('{node_of(first)}', mnesia, del_table_copy, {call})"
+        said = evaluate(first, f'io:format("~p~n", [{expression}]), halt().')
+        assert said == "{atomic,ok}\n"
+    marker = f"/var/lib/mongooseim/.cluster.{node_of(second)}"
+    second.exec("sed", "-i", "1s/^joined /joining /", marker)
+    second.kill()
+    first.stop()
+    second.start()
+    second.wait_for_log("cannot start with what a join that was cut has left")
+    second.wait_for_log("a join was cut, so this node may not have all data")
+    assert second.inspect("{{.RestartCount}} {{.State.Running}}") == "0 true"
+    first.start()
+    assert_one_cluster([first, second], "kept", timeout=90)
+    assert second.inspect("{{.RestartCount}} {{.State.Running}}") == "0 true"
+    first.stop()
+    assert views([second])[node_of(second)].value == "kept"
 
 
 def test_twelve_members_at_once_three_of_them_twice(

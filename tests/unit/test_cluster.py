@@ -55,6 +55,8 @@ def alone_primary(**changes: object) -> Known:
 
 BESIDE = {"phase": Phase.BESIDE}
 STARTING = Record(Marker.STARTING, ME)
+JOINING = Record(Marker.JOINING, FIRST, OLD)
+WAITS_FOR_US = up(OLD, FIRST, ME, running=frozenset({FIRST}), serves=False)
 CASES = {
     # what is on the disk
     "told to run alone": (known(alone=True), Step.RUN),
@@ -95,8 +97,43 @@ CASES = {
         with_data(identity=OF_ME, record=Record(Marker.JOINING, FIRST, OLD)),
         Step.ASK,
     ),
-    "a join that came through before that was noted": (
+    "a join whose end was not noted": (
         with_data(record=Record(Marker.JOINING, FIRST, OLD)),
+        Step.ASK,
+    ),
+    "the same, and those that it joined serve": (
+        with_data(record=JOINING, peers={FIRST: up(OLD, FIRST, ME)}),
+        Step.JOIN,
+    ),
+    "the same, and those that it joined do not list it": (
+        with_data(record=JOINING, peers={FIRST: up(OLD, FIRST)}),
+        Step.JOIN,
+    ),
+    "the same, and it does not reach all of them": (
+        with_data(record=JOINING, peers={FIRST: up(OLD, FIRST, THIRD), THIRD: Peer(State.SILENT)}),
+        Step.WAIT,
+    ),
+    "the same, and nobody else runs": (
+        with_data(record=JOINING, peers={FIRST: Peer(State.STOPPED)}),
+        Step.RUN,
+    ),
+    "the same, and its VM could not start": (
+        with_data(record=JOINING, again=True, peers={FIRST: Peer(State.STOPPED)}),
+        Step.WAIT,
+    ),
+    "the same, and time is over": (
+        with_data(record=JOINING, again=True, time_over=True, peers={FIRST: Peer(State.STOPPED)}),
+        Step.REFUSE,
+    ),
+    "the same, and those that it joined wait for it": (
+        with_data(record=JOINING, again=True, peers={FIRST: WAITS_FOR_US}),
+        Step.RUN,
+    ),
+    "the same, and another one joins, too": (
+        with_data(
+            record=JOINING,
+            peers={THIRD: up(OLD, FIRST, ME, THIRD, record=JOINING)},
+        ),
         Step.RUN,
     ),
     "a farewell that was cut before the others forgot it": (
@@ -489,7 +526,10 @@ def test_only_a_schema_that_nobody_has_used_is_deleted(what: Known, target: Peer
             Marker.LEFT,
         }
         assert what.identity
-        assert what.identity != (target.identity if target else "")
+        if target and what.identity == target.identity:
+            # What a join has left is copied anew from one that serves.
+            assert what.record.identity == what.identity
+            assert target.serves or what.record.marker is Marker.LEFT
 
 
 def test_an_identity_says_who_started_the_cluster_and_when() -> None:

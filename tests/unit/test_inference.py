@@ -68,12 +68,27 @@ def test_a_schema_has_data_unless_it_is_known_that_nobody_has_used_it(
         (on_disk(Record(Marker.JOINING, FIRST, OLD), ""), None, False),
         (on_disk(Record(Marker.JOINING, FIRST, OLD))._replace(has_schema=False), None, False),
         (on_disk(Record(Marker.JOINED, FIRST, OLD)), None, False),
+        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.UP, OLD), True),
+        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.UP, OF_ME), False),
+        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.STARTING, OLD), False),
+        (
+            on_disk(Record(Marker.JOINING, FIRST, OLD), OLD),
+            Peer(State.UP, OLD, serves=False),
+            False,
+        ),
+        (
+            on_disk(Record(Marker.JOINING, FIRST, OLD), OLD),
+            Peer(State.UP, OLD, record=Record(Marker.JOINING, THIRD, OLD)),
+            False,
+        ),
+        (on_disk(Record(Marker.LEFT, FIRST, OLD), OLD), Peer(State.UP, OLD, serves=False), True),
+        (on_disk(Record(Marker.LEFT, FIRST, OF_ME), OLD), Peer(State.UP, OLD), False),
     ],
 )
 def test_a_schema_is_deleted_only_if_it_is_known_whose_it_is(
     what: Known, target: Peer | None, *, expected: bool
 ) -> None:
-    """And not the one of the cluster to join."""
+    """And not the one of the cluster to join, unless a join has left it, and others have all."""
     assert clears(what, target) is expected
 
 

@@ -17,6 +17,7 @@ from members import make_member
 
 from member_entrypoint import counts, state
 from member_entrypoint.cluster import beside, facts, joining, peers
+from member_entrypoint.cluster.inference import clears, has_data
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, State
 from member_entrypoint.erlang.distribution import DistributionError
 from member_entrypoint.erlang.rpc import NodeDownError, RpcError
@@ -189,6 +190,32 @@ def test_a_schema_of_the_cluster_to_join_stays(tmp_path: Path) -> None:
     assert (folder / "schema.DAT").exists()
 
 
+def test_what_a_join_has_left_is_no_data_before_it_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill in the middle leaves a part of it, with which no VM may start as a member."""
+    member, node = make(tmp_path)
+    folder = mnesia(member)
+    began = Record(Marker.JOINING, FIRST, OLD, frozenset({FIRST}))
+    facts.write_marker(member.places, ME, began)
+    known = Known(ME, FIRST, has_schema=True, identity=OLD, record=began, peers={FIRST: up(ME)})
+    delete, meanwhile = joining.delete_unused_schema, []
+
+    def note(of: Member) -> None:
+        meanwhile.append(facts.read_marker(of.places, ME))
+        delete(of)
+
+    monkeypatch.setattr(joining, "delete_unused_schema", note)
+    joining.prepare_to_join(member, known, FIRST, FAR)
+    [record] = meanwhile
+    left = known._replace(record=record)
+    assert (record.marker, has_data(known), has_data(left)) == (Marker.LEFT, True, False)
+    assert clears(left, up(ME))
+    assert list(folder.iterdir()) == []
+    assert facts.read_marker(member.places, ME).marker is Marker.JOINING
+    assert [question[:3] for question in node.asked] == [(FIRST, "mnesia", "del_table_copy")]
+
+
 def test_the_schema_is_deleted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what could not be deleted is still known to be nobody's."""
     member, _ = make(tmp_path)
@@ -219,7 +246,7 @@ def test_an_entry_of_lost_data_is_removed_first(
     assert arguments == [Atom("schema"), Atom(ME)]
     assert timeout - 5.0 < seconds <= timeout
     said = capfd.readouterr().out
-    assert f"{FIRST} lists {ME}, whose data are lost: removing that entry first" in said
+    assert f"{FIRST} lists {ME}, which has no data: removing that entry first" in said
     assert "could not be removed" not in said
 
 
@@ -547,8 +574,9 @@ def test_what_a_join_that_was_cut_has_left_does_not_end_the_container(tmp_path: 
         ME, FIRST, has_schema=True, identity=OLD, members=frozenset({FIRST, ME}), record=record
     )
     with pytest.raises(TryAgainError, match="a join that was cut"):
-        beside.explain(member, left)
-    beside.explain(member, left._replace(identity="", record=Record(Marker.JOINING, FIRST, OLD)))
+        beside.explain(member, left, 1)
+    nothing = left._replace(identity="", record=Record(Marker.JOINING, FIRST, OLD))
+    beside.explain(member, nothing, 1)
 
 
 def test_a_turn_is_waited_for_until_the_time_is_over(
