@@ -71,10 +71,10 @@ def test_a_join_cut_at_any_moment_ends_in_the_cluster(
 
 
 def kill_the_vm(member: Container) -> bool:
-    """Kill the VM of a member with SIGKILL, if there is one."""
-    for line in docker_result("top", member.name, "-o", "pid,comm").stdout.splitlines()[1:]:
-        pid, command = line.split()
-        if command == "beam.smp":
+    """Kill the VM of a member with SIGKILL, if there is one, and not that of a `mongooseimctl`."""
+    for line in docker_result("top", member.name, "-o", "pid,args").stdout.splitlines()[1:]:
+        pid, command = line.split(maxsplit=1)
+        if "beam.smp" in command and " live " in command:
             os.kill(int(pid), signal.SIGKILL)
             return True
     return False
@@ -137,6 +137,7 @@ def test_a_join_that_was_cut_between_two_tables_is_made_anew(cluster: Cluster) -
     second.wait_for_log("a join was cut, so this node may not have all data")
     assert second.inspect("{{.RestartCount}} {{.State.Running}}") == "0 true"
     first.start()
+    second.wait_for_log("Clustered ", count=2)
     assert_one_cluster([first, second], "kept", timeout=90)
     assert second.inspect("{{.RestartCount}} {{.State.Running}}") == "0 true"
     first.stop()
