@@ -30,10 +30,10 @@ def leave(member: Member, deadline: float) -> None:
         raise ClusteringError(f"{member.node} could not leave its cluster: {error}") from None
 
 
-def _wait_for_joins(member: Member, others: Nodes, deadline: float) -> None:
+def _wait_for_joins(member: Member, others: Nodes, deadline: float) -> Nodes:
     """Wait for a join that still copies the data of this node, if nobody else has them.
 
-    Raises `ClusteringError` if it does not end.
+    Returns the members that the others list. Raises `ClusteringError` if it does not end.
     """
     pauses = Pauses(min(deadline, time.monotonic() + LONGEST_JOIN))
     while True:
@@ -41,7 +41,7 @@ def _wait_for_joins(member: Member, others: Nodes, deadline: float) -> None:
         running = {name: peer for name, peer in seen.items() if peer.state is State.UP}
         joining = [name for name, peer in running.items() if not _has_all_tables(peer)]
         if len(joining) < len(running) or not running:
-            return
+            return NOBODY.union(*(peer.members for peer in running.values()))
         if pauses.over():
             raise ClusteringError(
                 f"{member.node} does not leave its cluster: {', '.join(sorted(joining))} has not "
@@ -72,7 +72,10 @@ def leave_for_good(member: Member, deadline: float) -> str:
     leaving = Record(Marker.LEAVING, min(others, default=node), identity, others)
     write_marker(places, node, leaving)
     try:
-        _wait_for_joins(member, others, deadline)
+        others |= _wait_for_joins(member, others, deadline) - {node}
+        # One whose join had begun before may have come to its end meanwhile.
+        leaving = leaving._replace(members=others)
+        write_marker(places, node, leaving)
         leave(member, deadline)
     except ClusteringError:
         # It may have left all the same; if it has not, its schema is still the same.

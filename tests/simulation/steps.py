@@ -351,7 +351,8 @@ def _leaves(world: World, me: int, after: str, before: Note) -> World:
         world = wrong(world, f"{me + 1} leaves with the last copy of what was committed")
     world = forgets(goes_down(world, me), first, me)
     # Kills come before the data are deleted, and before the marker is written.
-    left = node.disk.note._replace(word="left")
+    left = node.disk.note._replace(word="left", members=frozenset(others))
+    world = with_disk(world, me, note=left._replace(word="leaving"))
     return with_node(world, me, vm="booting", at=("left", left, after))
 
 

@@ -74,9 +74,10 @@ def member_of(root: Path) -> Member:
     return member
 
 
+FOURTH = "mongooseim@m-4"
 JOINING = up(OLD, ME, record=Record(Marker.JOINING, ME, OLD))
 WAITING = up(OLD, ME, serves=False)
-MEMBER = up(OLD, ME, record=Record(Marker.JOINED, ME, OLD))
+MEMBER = up(OLD, ME, FOURTH, record=Record(Marker.JOINED, ME, OLD))
 GONE = Peer(State.STOPPED)
 
 
@@ -93,13 +94,15 @@ GONE = Peer(State.STOPPED)
 def test_who_leaves_waits_until_another_one_has_the_data(
     said: list[dict[str, Peer]], pauses: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That it leaves is noted before, so that no other join begins."""
+    """That it leaves is noted before, so that no other join begins; and who has joined by then."""
     member = member_of(tmp_path)
     others = Others(monkeypatch, *said)
     leave_for_good(member, time.monotonic() + 60.0)
     assert others.pauses == pauses
     assert (tmp_path / "runs").read_text() == "left\n"
-    assert facts.read_marker(member.places, ME).marker is Marker.LEFT
+    left = facts.read_marker(member.places, ME)
+    listed = {FOURTH} if MEMBER in said[-1].values() else set()
+    assert (left.marker, left.members) == (Marker.LEFT, {FIRST, THIRD} | listed)
 
 
 def test_nobody_leaves_with_the_only_copy_of_the_data(
