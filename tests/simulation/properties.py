@@ -44,7 +44,7 @@ def judged_where_it_stands(rules: Rules, world: World) -> World:
         note, others = node.disk.note, [i for i, its in enumerate(world.nodes) if its.serves]
         if node.at == ("look",) and note.word in {"joining", "leaving", "left"} and note.identity:
             there = [i for i in others if world.nodes[i].disk.identity == note.identity]
-            if there and node.said.split(" ")[0] != "outside":
+            if there and node.said.split(" ")[0] not in {"outside", "apart"}:
                 return wrong(world, f"{me + 1} waits, though {there[0] + 1} is in its cluster")
     return world
 
