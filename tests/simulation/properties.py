@@ -104,6 +104,22 @@ def keepers(rules: Rules, world: World, me: int) -> list[int]:
     ]
 
 
+def with_all_tables(rules: Rules, world: World, me: int) -> list[int]:
+    """Return the others that serve in the cluster of `me`, which has its schema alone.
+
+    A server that starts may copy the tables that it lacks, or not.
+    """
+    disk = world.nodes[me].disk
+    return [
+        other
+        for other, node in enumerate(world.nodes)
+        if disk.half
+        and node.serves
+        and node.disk.identity == disk.identity
+        and resolves(rules, world, me, other)
+    ]
+
+
 def may_discard(rules: Rules, world: World, me: int) -> bool:
     """Tell whether `me` may lose its data: the operator said so, or its farewell was cut."""
     return rules.discards or world.nodes[me].disk.note.word not in {"none", "started", "joined"}

@@ -13,7 +13,7 @@ from mnesia_model import (
     new_schema,
     sides,
 )
-from properties import forgotten_by, keepers, may_discard
+from properties import forgotten_by, keepers, may_discard, with_all_tables
 from world import (
     NOBODY,
     Answer,
@@ -190,6 +190,9 @@ def _looks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[
     if answer.word == "new" and answer.certain:
         for other in keepers(rules, world, me):
             decided = wrong(decided, f"{name} starts a new cluster, though {other + 1} is there")
+    if answer.word == "run" and (whole := with_all_tables(rules, world, me)):
+        text = f"{name} starts without all tables, though {whole[0] + 1} has them"
+        decided = wrong(decided, text)
     yield f"{name} decides: {answer.word}", decided
 
 

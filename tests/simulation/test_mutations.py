@@ -74,7 +74,11 @@ def never_through(known: Known) -> bool:
 
 inference_has_data = inference.has_data
 MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
-    "joins without reaching all": ("_join", no_reach, "three, first start, only healthy names"),
+    "joins without reaching all": (
+        "join_one_of",
+        no_reach,
+        "three, first start, only healthy names",
+    ),
     "a node alone is never a cluster": (
         "is_cluster",
         lambda _, peer: len(peer.members) > 1,
