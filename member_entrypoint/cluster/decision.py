@@ -22,6 +22,7 @@ from member_entrypoint.cluster.inference import (
     is_cluster,
     is_copy_of,
     is_own_data,
+    join_one_of,
     may_discard,
     may_have_data,
     near,
@@ -33,11 +34,9 @@ from member_entrypoint.cluster.inference import (
     up,
 )
 from member_entrypoint.cluster.knowledge import (
-    REACHED,
     Decision,
     Known,
     Marker,
-    Peer,
     Phase,
     Silence,
     State,
@@ -135,10 +134,10 @@ def _cut_join(known: Known) -> Decision | None:
         return None
     if known.peers is None:
         return Decision(Step.ASK)
-    running = up(known).items()
-    if home := {node: peer for node, peer in running if is_copy_of(known, peer)}:
-        return _join(known, home)
-    if not known.again or any(known.node in peer.awaits for _, peer in running):
+    home = ours(known, known.identity)
+    if full := {node: peer for node, peer in home.items() if is_copy_of(known, peer)}:
+        return join_one_of(known, full)
+    if not known.again or any(can_be_joined(known, peer) for peer in home.values()):
         return None
     others = (known.members or frozenset()) | known.record.members | {known.record.other}
     return Decision(Step.WAIT, tuple(sorted(others - {known.node})))
@@ -250,7 +249,7 @@ def _unclear(known: Known) -> Decision | None:
 )
 def _home(known: Known) -> Decision | None:
     home = ours(known, known.record.identity)
-    return _join(known, home) if home else None
+    return join_one_of(known, home) if home else None
 
 
 @_rule(
@@ -264,7 +263,7 @@ def _join_target(known: Known) -> Decision | None:
     peer = up(known).get(target or "")
     if target is None or peer is None or in_between(peer):
         return None
-    return _join(known, {target: peer})
+    return join_one_of(known, {target: peer})
 
 
 @_rule(
@@ -285,7 +284,7 @@ def _two_clusters(known: Known) -> Decision | None:
 @_rule("a primary without data; a cluster runs", "joins it")
 def _cluster_exists(known: Known) -> Decision | None:
     running = clusters(known)
-    return _join(known, running) if running else None
+    return join_one_of(known, running) if running else None
 
 
 @_rule(
@@ -341,17 +340,3 @@ def _hidden(known: Known) -> Decision | None:
 @_rule("a primary without data; nobody else exists, or all wait for it", "starts a new cluster")
 def _new(_known: Known) -> Decision | None:
     return Decision(Step.START_CLUSTER)
-
-
-def _join(known: Known, running: dict[str, Peer]) -> Decision:
-    """Join one of these nodes of one cluster, if it serves and all others are reached."""
-    peers = known.peers or {}
-    ready = {node: peer for node, peer in running.items() if can_be_joined(known, peer)}
-    if not ready:
-        return Decision(Step.WAIT, tuple(sorted(running)))
-    first = known.target if known.target is not None and known.target in ready else min(ready)
-    needed = ready[first].running - {known.node, first}
-    if unasked := needed - peers.keys():
-        return Decision(Step.ASK, tuple(sorted(unasked)))
-    away = sorted(node for node in needed if peers[node].state not in REACHED)
-    return Decision(Step.WAIT, tuple(away)) if away else Decision(Step.JOIN, (first,))

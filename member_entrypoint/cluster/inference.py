@@ -3,11 +3,14 @@
 from member_entrypoint.cluster.knowledge import (
     IN_BETWEEN,
     MAY_HAVE_DATA,
+    REACHED,
+    Decision,
     Known,
     Marker,
     Peer,
     Phase,
     State,
+    Step,
     founder,
 )
 
@@ -229,3 +232,17 @@ def has_other_name(known: Known) -> bool:
     """Tell whether a node of another name answers at the node to join: no waiting changes that."""
     peer = (known.peers or {}).get(known.target or "")
     return peer is not None and peer.state is State.OTHER_NAME
+
+
+def join_one_of(known: Known, running: dict[str, Peer]) -> Decision:
+    """Join one of these nodes of one cluster, if it serves and all others are reached."""
+    peers = known.peers or {}
+    ready = {node: peer for node, peer in running.items() if can_be_joined(known, peer)}
+    if not ready:
+        return Decision(Step.WAIT, tuple(sorted(running)))
+    first = known.target if known.target is not None and known.target in ready else min(ready)
+    needed = ready[first].running - {known.node, first}
+    if unasked := needed - peers.keys():
+        return Decision(Step.ASK, tuple(sorted(unasked)))
+    away = sorted(node for node in needed if peers[node].state not in REACHED)
+    return Decision(Step.WAIT, tuple(away)) if away else Decision(Step.JOIN, (first,))
