@@ -107,13 +107,15 @@ def keepers(rules: Rules, world: World, me: int) -> list[int]:
 def with_all_tables(rules: Rules, world: World, me: int) -> list[int]:
     """Return the others that serve in the cluster of `me`, which has its schema alone.
 
-    A server that starts may copy the tables that it lacks, or not.
+    A server that starts may copy the tables that it lacks, or not. Whose marker was deleted, or who
+    is told to run alone, cannot know.
     """
     disk = world.nodes[me].disk
+    cut = disk.half and disk.note.word == "joining" and not world.nodes[me].alone
     return [
         other
         for other, node in enumerate(world.nodes)
-        if disk.half
+        if cut
         and node.serves
         and node.disk.identity == disk.identity
         and resolves(rules, world, me, other)
