@@ -14,6 +14,7 @@ MEMBER, BUILDER = "member_entrypoint", "builder_entrypoint"
 ORDER = (
     (
         "",
+        "lean_typing",
         "errors",
         "terms",
         "pauses",
@@ -41,7 +42,7 @@ ORDER = (
 BUILDER_IMPORTS = {"", "files.whole"}
 """What the builder's own code takes from the member."""
 IDLE = {
-    *("", "environment", "errors", "log", "settings", "values"),
+    *("", "environment", "errors", "lean_typing", "log", "settings", "values"),
     *("pid1", "pid1.command", "pid1.idle", "pid1.spawning", "pid1.supervisor"),
 }
 """What PID 1 of the builder image consists of: the room of PID 1, and what everybody uses."""
