@@ -7,19 +7,22 @@ import _thread
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
 
 from member_entrypoint.cluster import peers
 from member_entrypoint.cluster.knowledge import Nodes, Peer, State
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.lean_typing import TYPE_CHECKING, Any, NamedTuple
 from member_entrypoint.terms import Atom
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 FIRST_WAIT = 0.1
 """Seconds for this node to say at which addresses the others are; after that, DNS is asked."""
 SHARE = 0.9
 """The part of the time that one question may take: what is said of it should come in time."""
-
-T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -29,29 +32,30 @@ class Asked(NamedTuple):
     connected: frozenset[str]
 
 
-class _Question(Generic[T]):
-    """A question that is on its way, in a thread that no end of the process waits for."""
+def _begin(ask: "Callable[[], T]") -> "Callable[[float], T | None]":
+    """Ask in a thread that no end of the process waits for; return what gives the answer.
 
-    def __init__(self, ask: Callable[[], T]) -> None:
-        self._ask = ask
-        self._answer: T | None = None
-        self._open = _thread.allocate_lock()
-        self._open.acquire()
-        try:
-            _thread.start_new_thread(self._run, ())
-        except RuntimeError:
-            # No more threads, as with a low limit of processes.
-            self._run()
+    That takes an instant of `time.monotonic`, and returns None if the answer has not come by then.
+    """
+    answers: list[T] = []
+    known = _thread.allocate_lock()
+    known.acquire()
 
-    def _run(self) -> None:
-        self._answer = self._ask()
-        self._open.release()
+    def run() -> None:
+        answers.append(ask())
+        known.release()
 
-    def answer(self, until: float) -> T | None:
-        """Return the answer, None if it has not come at `until`, an instant of `time.monotonic`."""
-        if self._open.acquire(timeout=max(0.0, until - time.monotonic())):
-            self._open.release()
-        return self._answer
+    def answer(until: float) -> "T | None":
+        if known.acquire(timeout=max(0.0, until - time.monotonic())):
+            known.release()
+        return answers[0] if answers else None
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:
+        # No more threads, as with a low limit of processes.
+        run()
+    return answer
 
 
 def ask(
@@ -70,30 +74,30 @@ def ask(
     deadline = time.monotonic() + timeout
     member.erlang.boots_vms = False
     own = member.node
-    asked = {own: _Question(partial(_see, member, own, SHARE * timeout))}
+    asked = {own: _begin(partial(_see, member, own, SHARE * timeout))}
 
     def begin(new: Iterable[str]) -> None:
         left = max(0.1, round(SHARE * (deadline - time.monotonic()), 1))
         for node in set(new) - asked.keys():
-            asked[node] = _Question(partial(_see, member, node, left))
+            asked[node] = _begin(partial(_see, member, node, left))
 
-    reached = _Question(partial(connections, member, SHARE * timeout))
-    known = reached.answer(min(deadline, time.monotonic() + FIRST_WAIT)) or {}
+    reached = _begin(partial(connections, member, SHARE * timeout))
+    known = reached(min(deadline, time.monotonic() + FIRST_WAIT)) or {}
     member.erlang.known_addresses.update(known)
     wanted = {own, *nodes}
     begin(wanted | known.keys())
     meanwhile()
-    said = asked[own].answer(deadline)
+    said = asked[own](deadline)
     wanted |= said.members if said and said.state is State.UP else on_disk()
     while True:
         begin(wanted)
-        answers = {node: asked[node].answer(deadline) for node in wanted}
+        answers = {node: asked[node](deadline) for node in wanted}
         found = {node: answer for node, answer in answers.items() if answer}
         if not (more := listed(own, found) - wanted):
             break
         wanted |= more
     late = Peer(State.SILENT, why=f"no answer within {timeout:g} s")
-    connected = frozenset(reached.answer(0.0) or ())
+    connected = frozenset(reached(0.0) or ())
     return Asked({node: found.get(node, late) for node in sorted(wanted)}, connected)
 
 
