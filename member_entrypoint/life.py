@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import NamedTuple
 
 from member_entrypoint import environment as process_environment
 from member_entrypoint import settings, state, tasks
@@ -19,6 +18,7 @@ from member_entrypoint.errors import (
     TryAgainError,
 )
 from member_entrypoint.files import users
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.pid1 import limits
 from member_entrypoint.pid1.helpers import (
     STOPPED_EARLY,

@@ -8,7 +8,8 @@ with what the server prints at the same moment.
 import os
 import select
 from collections.abc import MutableMapping
-from typing import Any
+
+from member_entrypoint.lean_typing import Any
 
 FORMATS = ("console", "json", "logfmt")
 LEVELS = ("debug", "info", "warning", "error")

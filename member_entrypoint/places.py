@@ -1,7 +1,8 @@
 """Where is everything? Folders and files of the member image, as paths; the disk is not read."""
 
 import os
-from typing import NamedTuple
+
+from member_entrypoint.lean_typing import NamedTuple
 
 
 class Places(NamedTuple):

@@ -7,10 +7,10 @@ that way.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
 from member_entrypoint import environment, log
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.lean_typing import Any, NamedTuple
 from member_entrypoint.values import (
     Address,
     WrongValueError,

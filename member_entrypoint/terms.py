@@ -7,7 +7,8 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+
+from member_entrypoint.lean_typing import Any, NamedTuple
 
 _ESCAPE = r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|\^.|[0-7]{1,3}|.)"
 _TOKEN = rf"""

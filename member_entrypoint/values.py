@@ -5,7 +5,8 @@ Each `parse_` function takes a text, and raises `WrongValueError` that says what
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+
+from member_entrypoint.lean_typing import NamedTuple
 
 LONGEST_TIME = 31_536_000.0  # seconds: a year
 LONGEST_ATOM = 255  # characters

@@ -2,10 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang.reach import flags_of
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.release import sources
 from member_entrypoint.release.vm_args import DEFAULT_COOKIE
 

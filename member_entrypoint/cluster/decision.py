@@ -8,7 +8,6 @@ sequence of events that breaks it.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from member_entrypoint.cluster.inference import (
     apart,
@@ -43,6 +42,7 @@ from member_entrypoint.cluster.knowledge import (
     Step,
     is_younger,
 )
+from member_entrypoint.lean_typing import NamedTuple
 
 
 class Rule(NamedTuple):

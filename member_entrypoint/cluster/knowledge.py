@@ -7,7 +7,8 @@ Imported before the VM starts, so it imports next to nothing.
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+
+from member_entrypoint.lean_typing import NamedTuple
 
 Nodes = frozenset[str]
 NOBODY: Nodes = frozenset()

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from member_entrypoint.cluster.node import Role, own_node, role_of
+from member_entrypoint.lean_typing import TYPE_CHECKING
 from member_entrypoint.log import Log
 from member_entrypoint.places import Places
 from member_entrypoint.release import active, cets

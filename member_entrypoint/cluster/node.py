@@ -1,9 +1,9 @@
 """The names of this node and of its primary, from host names, ordinals and settings."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.settings import Settings
 from member_entrypoint.values import is_host, is_long
 

@@ -5,13 +5,13 @@ Their helper that watches for partitions hears it (`partitions`); nobody has to 
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any
 
 from member_entrypoint.cluster import words
 from member_entrypoint.cluster.knowledge import Known
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import SCAN_TIMEOUT
 from member_entrypoint.erlang.rpc import RpcError
+from member_entrypoint.lean_typing import Any
 from member_entrypoint.terms import Atom
 
 TAG = Atom("mongooseim_entrypoint_second_cluster")

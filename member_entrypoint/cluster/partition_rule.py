@@ -2,9 +2,9 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple
 
 from member_entrypoint.cluster.knowledge import Peer, State
+from member_entrypoint.lean_typing import NamedTuple
 
 FIRST_HESITATION = 3.0  # seconds
 LONGEST_HESITATION = 300.0  # seconds

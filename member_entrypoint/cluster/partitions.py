@@ -7,7 +7,6 @@ are asked, and asked again until they are back.
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from member_entrypoint import counts, state
 from member_entrypoint.cluster import facts, notices, peers
@@ -31,6 +30,7 @@ from member_entrypoint.erlang.distribution import Connection
 from member_entrypoint.erlang.messages import DOWN
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import PartitionError
+from member_entrypoint.lean_typing import Any
 from member_entrypoint.network.own_addresses import OwnAddresses
 from member_entrypoint.terms import Atom
 

@@ -1,7 +1,6 @@
 """The other nodes that may be members: their names, and what each of them says."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
 
 from member_entrypoint.cluster.facts import marker_file, parse_marker
 from member_entrypoint.cluster.knowledge import Nodes, Peer, State
@@ -9,7 +8,14 @@ from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.node import split_ordinal
 from member_entrypoint.erlang import mnesia
 from member_entrypoint.erlang.rpc import OtherNameError, RefusesError, RpcError
+from member_entrypoint.lean_typing import TYPE_CHECKING, Any, NamedTuple
 from member_entrypoint.terms import Atom, show
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    K = TypeVar("K")
+    T = TypeVar("T")
 
 ORDINALS = 10  # how many of them are tried, from that of the primary on
 SCAN_DNS_TIMEOUT = 2.0  # seconds for each of many nodes
@@ -19,8 +25,6 @@ LARGEST_POOL = 16  # threads
 STARTED = b"started"
 REFUSED = "refuses the connection: is its cookie the same (CLUSTER_COOKIE), and its vm.dist.args?"
 NO_MNESIA = "is up, but its Mnesia does not run yet"
-K = TypeVar("K")
-T = TypeVar("T")
 
 
 class Seen(NamedTuple):
@@ -55,7 +59,7 @@ def candidates(member: Member) -> list[str]:
     return [node for node in nodes if node != member.node]
 
 
-def ask_all(nodes: Iterable[K], ask: Callable[[K], T]) -> dict[K, T]:
+def ask_all(nodes: "Iterable[K]", ask: "Callable[[K], T]") -> "dict[K, T]":
     """Return what `ask` returns for each node, or other thing; it is called in several threads."""
     from concurrent.futures import ThreadPoolExecutor  # it imports logging
 

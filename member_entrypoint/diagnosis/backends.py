@@ -4,9 +4,9 @@ Source: its documentation and its source up to 6.8, as in docs/mongooseim-toml.m
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from member_entrypoint.diagnosis.toml import Toml
+from member_entrypoint.lean_typing import Any
 
 ALWAYS = ("general.sm_backend", "general.component_backend", "general.s2s_backend")
 """Options that are `mnesia` unless they are given."""

@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NoReturn
 
 from member_entrypoint import environment, printing
 from member_entrypoint.diagnosis import given, network, plan, together, volume
@@ -19,6 +18,7 @@ from member_entrypoint.diagnosis.findings import ITSELF, Findings, Level
 from member_entrypoint.diagnosis.together import Part
 from member_entrypoint.errors import ConfigurationError, EntrypointError
 from member_entrypoint.files import termination_log, users
+from member_entrypoint.lean_typing import NoReturn
 from member_entrypoint.network import surroundings
 
 TIMEOUT = 10.0

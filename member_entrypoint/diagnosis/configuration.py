@@ -1,13 +1,13 @@
 """The server's configuration as a start would render it, which happens in memory here."""
 
 import os
-from typing import NamedTuple
 
 from member_entrypoint.diagnosis import backends, listeners, toml
 from member_entrypoint.diagnosis.findings import Findings
 from member_entrypoint.diagnosis.release import Given
 from member_entrypoint.diagnosis.toml import Toml
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release import cets, rendering, sources
 from member_entrypoint.release.cets import Cets

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from member_entrypoint import counts
 from member_entrypoint.cluster.member import Member
@@ -12,6 +11,7 @@ from member_entrypoint.diagnosis import backends, elf, listeners, toml, traces
 from member_entrypoint.diagnosis.traces import Traces
 from member_entrypoint.erlang import reach
 from member_entrypoint.errors import ConfigurationError, ExplainedError
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.log import printable
 from member_entrypoint.pid1 import limits
 from member_entrypoint.release import sources

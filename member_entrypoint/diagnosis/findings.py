@@ -4,9 +4,9 @@ import contextlib
 import json
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any, NamedTuple
 
 from member_entrypoint.errors import EntrypointError
+from member_entrypoint.lean_typing import Any, NamedTuple
 from member_entrypoint.log import counted, printable
 
 SCHEMA_VERSION = 1

@@ -3,7 +3,6 @@
 import difflib
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from member_entrypoint import environment, settings
 from member_entrypoint.cluster import facts
@@ -13,6 +12,7 @@ from member_entrypoint.diagnosis import configuration, release
 from member_entrypoint.diagnosis.findings import Findings
 from member_entrypoint.diagnosis.toml import Toml
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network import hosts_file
 from member_entrypoint.pid1 import limits
 from member_entrypoint.places import Places

@@ -5,11 +5,11 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from member_entrypoint.diagnosis.toml import Toml
 from member_entrypoint.erlang import epmd
 from member_entrypoint.erlang.reach import Reach
+from member_entrypoint.lean_typing import Any, NamedTuple
 from member_entrypoint.release.flags import Flags
 
 ANY, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - nobody listens there: it is only tried

@@ -2,12 +2,12 @@
 
 import os
 import tarfile
-from typing import NamedTuple
 
 from member_entrypoint.diagnosis import elf
 from member_entrypoint.diagnosis.findings import Findings
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release import active, server_root, tarball
 from member_entrypoint.release.active import Release

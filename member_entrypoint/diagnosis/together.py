@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from member_entrypoint.diagnosis.findings import Findings
+from member_entrypoint.lean_typing import NamedTuple
 
 
 class Part(NamedTuple):

@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from typing import Any, NamedTuple
+
+from member_entrypoint.lean_typing import Any, NamedTuple
 
 _PLACE = re.compile(r"(?s)(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)")
 

@@ -5,10 +5,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from member_entrypoint import state
 from member_entrypoint.erlang.reach import flags_of
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release
 from member_entrypoint.settings import Settings

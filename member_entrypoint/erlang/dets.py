@@ -9,10 +9,10 @@ log; what is not understood is an error.
 """
 
 import struct
-from typing import Any
 
 from member_entrypoint.erlang.etf import Reader
 from member_entrypoint.files.whole import regular
+from member_entrypoint.lean_typing import Any
 from member_entrypoint.terms import TermError
 
 ACTIVE = struct.pack("!I", 0x12345678)

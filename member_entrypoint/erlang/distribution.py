@@ -13,10 +13,10 @@ import struct
 import time
 from collections import deque
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from member_entrypoint.erlang import epmd, messages
 from member_entrypoint.erlang.etf import VERSION, Identifier, encode
+from member_entrypoint.lean_typing import TYPE_CHECKING, Any, Protocol, Self
 from member_entrypoint.network.addresses import connected, notice_when_dead
 from member_entrypoint.terms import Atom, TermError
 

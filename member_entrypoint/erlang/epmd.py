@@ -6,8 +6,8 @@ Source: "Distribution Protocol" in the ERTS manual, "EPMD Protocol".
 import re
 import struct
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
+from member_entrypoint.lean_typing import TYPE_CHECKING, NamedTuple
 from member_entrypoint.network.addresses import connected
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ Source: "External Term Format" in the ERTS manual; the numbers are its tags.
 
 import math
 import struct
-from typing import Any, NamedTuple
 
+from member_entrypoint.lean_typing import Any, NamedTuple
 from member_entrypoint.terms import Atom, TermError, check_depth
 
 VERSION = b"\x83"

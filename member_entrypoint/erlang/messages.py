@@ -5,7 +5,6 @@ Source: "Distribution Protocol" in the ERTS manual.
 
 import os
 import struct
-from typing import Any
 
 from member_entrypoint.erlang.etf import (
     LONGEST_ATOM,
@@ -16,6 +15,7 @@ from member_entrypoint.erlang.etf import (
     Identifier,
     Reader,
 )
+from member_entrypoint.lean_typing import Any
 from member_entrypoint.terms import Atom, TermError
 
 try:

@@ -9,8 +9,7 @@ Source: `mnesia_lib:val/1`, which reads the public table `mnesia_gvar`; a questi
 (`badrpc`) while Mnesia does not run.
 """
 
-from typing import Any
-
+from member_entrypoint.lean_typing import Any
 from member_entrypoint.terms import Atom
 
 

@@ -7,10 +7,10 @@ others, too. PID 1 reads this before it starts the VM: it imports next to nothin
 import os
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files.whole import regular
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.release import flags
 from member_entrypoint.release.active import Release

@@ -3,7 +3,6 @@
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any
 
 from member_entrypoint import terms
 from member_entrypoint.erlang import distribution
@@ -11,6 +10,7 @@ from member_entrypoint.erlang.distribution import Call
 from member_entrypoint.erlang.epmd import NotRegisteredError
 from member_entrypoint.erlang.reach import FIXED_PORT, app_config_of, flags_of, reach
 from member_entrypoint.erlang.way import Way
+from member_entrypoint.lean_typing import TYPE_CHECKING, Any
 from member_entrypoint.log import counted
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import Release

@@ -8,7 +8,6 @@ counts here. Imported only where TLS is used: ssl takes 1 MB.
 import os
 import socket
 import ssl
-from typing import Any, NamedTuple
 
 from member_entrypoint import terms
 from member_entrypoint.erlang.distribution import (
@@ -16,6 +15,7 @@ from member_entrypoint.erlang.distribution import (
     DistributionError,
     NotTlsError,
 )
+from member_entrypoint.lean_typing import Any, NamedTuple
 from member_entrypoint.release.flags import Flags
 from member_entrypoint.terms import Atom, TermError
 

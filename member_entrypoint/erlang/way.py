@@ -4,11 +4,10 @@ Where nodes have epmds, the one of its host knows a node. Without epmd there is 
 port: who answers there is seen in the beginning of a handshake.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from member_entrypoint.erlang import distribution, epmd
 from member_entrypoint.erlang.distribution import Connection, DistributionError
 from member_entrypoint.erlang.reach import Reach
+from member_entrypoint.lean_typing import TYPE_CHECKING, NamedTuple
 from member_entrypoint.release.flags import Flags
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import functools
 import os
 import stat
 from collections.abc import Iterable, Iterator, MutableMapping
-from typing import NamedTuple
 
 from member_entrypoint import environment as variables
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import folders
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 
 NAME = "mongooseim"

@@ -10,9 +10,9 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from member_entrypoint.health import metrics, probe
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.log import Log
 from member_entrypoint.settings import Settings, log_as
 

@@ -6,8 +6,8 @@ dnspython is imported when the first query is made: a starting VM wants the CPU 
 import io
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network import resolv_conf
 
 SHORTEST_QUERY = 0.1  # seconds that a query gets even when the deadline has passed

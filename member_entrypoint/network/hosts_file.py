@@ -5,10 +5,10 @@ Imports neither socket nor dnspython.
 
 import contextlib
 import os
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.places import Places
 from member_entrypoint.release.sources import exists, read_text

@@ -4,8 +4,7 @@ Nothing here raises for what DNS does or does not say: an answer without address
 in words for a log line.
 """
 
-from typing import NamedTuple
-
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network import hosts_file
 from member_entrypoint.network.addresses import is_address
 from member_entrypoint.network.dns_queries import Queries

@@ -5,8 +5,7 @@ that are no UTF-8 make it fail) and in other points less strict, so it gets the 
 library would use. Source: resolv.conf(5), and glibc's resolv/res_init.c.
 """
 
-from typing import NamedTuple
-
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network.addresses import is_address
 
 MOST_SERVERS = 3  # MAXNS of the C library

@@ -6,8 +6,8 @@ whether there is a network at all, and whether each name of our domain resolves 
 
 import os
 import socket
-from typing import NamedTuple
 
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.network import names
 from member_entrypoint.network.dns_queries import Queries
 from member_entrypoint.places import Places

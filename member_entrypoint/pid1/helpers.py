@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from member_entrypoint import state
 from member_entrypoint.errors import (
@@ -24,6 +23,7 @@ from member_entrypoint.errors import (
     TooEarlyError,
     TryAgainError,
 )
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.log import Log
 from member_entrypoint.pid1.supervisor import STOP_SIGNALS, Ended, Supervisor
 

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from member_entrypoint import environment as process_environment
 from member_entrypoint.errors import (
@@ -13,6 +12,7 @@ from member_entrypoint.errors import (
     ConfigurationError,
     EntrypointError,
 )
+from member_entrypoint.lean_typing import NoReturn
 
 PR_SET_CHILD_SUBREAPER = 36
 IGNORED_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})

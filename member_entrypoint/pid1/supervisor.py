@@ -13,9 +13,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
 
 from member_entrypoint.errors import CommandNotFoundError, CommandNotRunnableError
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.pid1.spawning import (
     become_child,
     become_subreaper,

@@ -7,9 +7,9 @@ The release is as it came, with what operators put into it; the server runs from
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.lean_typing import NamedTuple
 
 SERVER = ".server"
 PRISTINE = "etc.pristine"

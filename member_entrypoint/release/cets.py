@@ -1,8 +1,8 @@
 """What the server's configuration says about CETS, the way to cluster without Mnesia."""
 
 import os
-from typing import NamedTuple
 
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release import sources
 from member_entrypoint.release.active import Release

@@ -9,9 +9,9 @@ character as it is; `#` outside of quotes begins a comment, in files only. Sourc
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from member_entrypoint.files.whole import regular
+from member_entrypoint.lean_typing import NamedTuple
 
 BYTE_ORDER_MARK = "\ufeff"
 MOST_FILES = 20  # that files name by -args_file; OTP would follow a circle for ever

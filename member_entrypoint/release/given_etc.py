@@ -10,10 +10,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from member_entrypoint.files import folders, mounts, record, users
 from member_entrypoint.files.whole import UNFINISHED, remove, write_whole
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import OF_THE_IMAGE, Release
 

@@ -8,8 +8,8 @@ are indented deeper.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.release.masking_names import (
     is_clearly_sensitive,
     is_harmless,

@@ -1,7 +1,8 @@
 """Parts of a text that are replaced by `***`."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from member_entrypoint.lean_typing import NamedTuple
 
 MASK = "***"
 

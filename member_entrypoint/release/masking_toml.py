@@ -1,8 +1,8 @@
 """Finds secrets in TOML files."""
 
 import re
-from typing import Any, NamedTuple
 
+from member_entrypoint.lean_typing import Any, NamedTuple
 from member_entrypoint.release.masking_names import is_harmless, is_sensitive
 from member_entrypoint.release.masking_spans import MASK, Span, newlines, replace
 from member_entrypoint.release.masking_text import SearchedText

@@ -8,11 +8,11 @@ import contextlib
 import itertools
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import folders, record, users
 from member_entrypoint.files.whole import UNFINISHED, remove, write_whole
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release import given_etc, sources
 from member_entrypoint.release.active import Release

@@ -5,10 +5,10 @@ The first of these that has a file counts. None of them is ever changed.
 
 import os
 import stat
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
 from member_entrypoint.files import users
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.places import Places
 from member_entrypoint.release.active import PRISTINE, SERVER, Release
 from member_entrypoint.release.flags import BYTE_ORDER_MARK

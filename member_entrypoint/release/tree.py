@@ -2,7 +2,8 @@
 
 import os
 from types import TracebackType
-from typing import Self
+
+from member_entrypoint.lean_typing import Self
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Path = tuple[str, ...]

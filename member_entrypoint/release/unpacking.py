@@ -13,9 +13,9 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from member_entrypoint.errors import ConfigurationError
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.release import archive
 from member_entrypoint.release.archive import DamagedError, RefusedError, shown
 from member_entrypoint.release.links import OUTSIDE, Links

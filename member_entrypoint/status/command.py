@@ -5,12 +5,12 @@ import gc
 import os
 import time
 from collections.abc import MutableMapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from member_entrypoint import environment as process_environment
 from member_entrypoint import printing
 from member_entrypoint.errors import EntrypointError
 from member_entrypoint.files import users
+from member_entrypoint.lean_typing import TYPE_CHECKING, NamedTuple, NoReturn
 from member_entrypoint.places import Places
 from member_entrypoint.status import gathering
 from member_entrypoint.status.survey import Survey

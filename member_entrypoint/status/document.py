@@ -2,9 +2,9 @@
 
 import json
 import time
-from typing import Any
 
 from member_entrypoint.cluster.knowledge import Marker, Nodes, founded, founder, short_identity
+from member_entrypoint.lean_typing import Any
 from member_entrypoint.release.active import otp_of
 from member_entrypoint.status.members import rows
 from member_entrypoint.status.survey import Survey

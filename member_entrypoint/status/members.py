@@ -1,10 +1,9 @@
 """The members of a cluster, one row for each: what it says, and why it is missing, if it is."""
 
-from typing import NamedTuple
-
 from member_entrypoint import state
 from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, State
 from member_entrypoint.cluster.partition_rule import Missing, why_missing
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.status.survey import Survey
 
 

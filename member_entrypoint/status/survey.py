@@ -1,10 +1,10 @@
 """All that `status` knows about this node and its cluster, as plain values."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from member_entrypoint import state
 from member_entrypoint.cluster.knowledge import NOBODY, Nodes, Peer, Record
+from member_entrypoint.lean_typing import NamedTuple
 
 
 class Wait(NamedTuple):

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import NamedTuple
 
 from member_entrypoint import state
 from member_entrypoint.cluster.knowledge import NOBODY, Known, State
 from member_entrypoint.cluster.partition_rule import Missing, loses
 from member_entrypoint.health import probe
+from member_entrypoint.lean_typing import NamedTuple
 from member_entrypoint.log import counted
 from member_entrypoint.status.members import is_cets, members_of, missing, rows
 from member_entrypoint.status.survey import Survey

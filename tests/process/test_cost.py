@@ -114,7 +114,7 @@ def test_memory_while_idle_is_near_that_of_a_bare_interpreter(
 def test_the_child_does_not_wait_for_what_it_does_not_need(
     machine: Machine, member: Program, release: FakeRelease
 ) -> None:
-    """PID 1 starts a command or the VM before it imports any of the three libraries.
+    """PID 1 starts a command or the VM before it imports `typing`, or one of the three libraries.
 
     That it imports one of them for a stop shows that this test can see it.
     """

@@ -1,14 +1,14 @@
-"""Our program, which says when it imports one of the libraries that take long to import."""
+"""Our program, which says when it imports a module that takes long to import."""
 
 import os
 import sys
 
-LIBRARIES = {"dns", "psutil", "structlog"}
+HEAVY = {"dns", "psutil", "structlog", "typing"}
 OURS = os.getpid()  # and not a copy of it
 
 
 def _hear(event: str, details: tuple[object, ...]) -> None:
-    if event == "import" and details[0] in LIBRARIES and os.getpid() == OURS:
+    if event == "import" and details[0] in HEAVY and os.getpid() == OURS:
         print(f"imports {details[0]}", flush=True)
 
 
