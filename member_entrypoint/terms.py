@@ -27,7 +27,6 @@ _INTEGER = r"[+-]?[0-9]+"
 _FLOAT = r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?"
 # Lower-case letters of Latin-1 begin an atom that needs no quotes.
 _PLAIN_ATOM = "[a-zß-öø-ÿ][0-9A-Za-z_@À-ÖØ-öø-ÿ]*"
-_ESCAPED = re.compile(_ESCAPE, re.DOTALL)
 _NAMED_ESCAPES = dict(zip("bdefnrstv", "\b\x7f\x1b\f\n\r \t\v", strict=True))
 OPEN = {"[", "{", "(", "<<", "#{"}
 CLOSE = {"]", "}", ")", ">>"}
@@ -205,7 +204,7 @@ def _read_plain(token: Token) -> Any:
 
 def _unescaped(text: str) -> str:
     """Return what stands between the quotes of a string or an atom."""
-    return _ESCAPED.sub(lambda match: _unescaped_character(match[0][1:]), text)
+    return re.sub(_ESCAPE, lambda match: _unescaped_character(match[0][1:]), text, flags=re.DOTALL)
 
 
 def _unescaped_character(escape: str) -> str:

@@ -21,7 +21,7 @@ ALIVE2_RESPONSES = {b"y": 4, b"v": 6}
 PORT_PLEASE2_REQ, PORT2_RESP = b"z", b"w"
 LONGEST_ANSWER = 1 << 20
 CHUNK = 65536
-_NAME = re.compile(rb"name (\S+) at port [0-9]+")
+_NAME = rb"name (\S+) at port [0-9]+"
 
 
 class Names(NamedTuple):
@@ -89,7 +89,7 @@ def names(address: str, timeout: float = 3.0, port: int = PORT) -> Names:
     # The epmd's own port comes first, in four bytes. Whatever else is not a line of names comes
     # from something that is no epmd, such as a proxy: it does not say that no node runs there.
     *lines, rest = answer[4:].split(b"\n")
-    found = [_NAME.fullmatch(line) for line in lines]
+    found = [re.fullmatch(_NAME, line) for line in lines]
     if len(answer) < 4 or rest or not all(found):  # noqa: PLR2004 - the port's four bytes
         return Names(None, _strange(address, port, answer))
     return Names(tuple(match[1].decode(errors="replace") for match in found if match), "")
