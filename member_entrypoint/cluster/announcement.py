@@ -62,7 +62,7 @@ class Announcement:
         return epmd.Registration(name, port=how.epmd_port, address=how.own_epmd)
 
     def withdraw(self) -> None:
-        """Remove the name: the VM is about to start."""
+        """Remove the name, if it is there: the VM is about to start, or somebody may have data."""
         if self._held is not None:
             self._held.close()
             self._held = None

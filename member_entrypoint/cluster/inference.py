@@ -54,6 +54,19 @@ def is_copy_of(known: Known, peer: Peer) -> bool:
     return same and (marker is Marker.LEFT or (marker is Marker.JOINING and serves))
 
 
+def waits_empty(known: Known) -> bool:
+    """Tell whether a node that waits for the one to join may say that it has an empty disk.
+
+    That says that it knows nobody else who may have the data of a cluster: not before all that stay
+    where it has left, or was joining, say so themselves.
+    """
+    if known.target is None or has_data(known):
+        return False
+    peers = known.peers or {}
+    others = known.record.members - {known.node, known.target}
+    return all(node in peers and peers[node].state is State.EMPTY for node in others)
+
+
 def may_discard(known: Known) -> bool:
     """Tell whether a node with data may lose them: told so, or they are nobody's."""
     return known.discard or known.record.marker in IN_BETWEEN

@@ -88,7 +88,8 @@ class Real:
         whom = number(decided.whom[0]) if decided.step is Step.JOIN else -1
         certain = decided.certain
         if decided.step is Step.WAIT:
-            certain = not inference.has_data(known) and me != 0
+            told = dict(self._peers(rules, world, me))
+            certain = inference.waits_empty(known._replace(peers=told))
         clears = inference.clears(known, peer(rules, world, me, whom) if whom >= 0 else None)
         why = f"{decided.rule} {','.join(decided.whom)}"
         return Answer(word, whom, certain, why, clears, inference.has_data(known))
@@ -169,9 +170,11 @@ class Real:
         )
 
     def _asked(self, rules: Rules, world: World, me: int, known: Known) -> Decision:
+        return self._ask(known, self._peers(rules, world, me))
+
+    def _peers(self, rules: Rules, world: World, me: int) -> tuple[tuple[str, Peer], ...]:
         others = (other for other in range(rules.size) if other != me)
-        peers = tuple((name(other), peer(rules, world, me, other)) for other in others)
-        return self._ask(known, peers)
+        return tuple((name(other), peer(rules, world, me, other)) for other in others)
 
     def _ask(self, known: Known, peers: tuple[tuple[str, Peer], ...] | None) -> Decision:
         key = (known, peers)

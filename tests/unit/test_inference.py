@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from knowledge_tools import FIRST, ME, OF_ME, OLD, ONE, THIRD, TWO
+from knowledge_tools import FIRST, ME, OF_ME, OLD, ONE, THIRD, TWO, known
 
 from member_entrypoint.cluster.inference import (
     clears,
@@ -12,6 +12,7 @@ from member_entrypoint.cluster.inference import (
     in_between,
     is_cluster,
     is_own_data,
+    waits_empty,
 )
 from member_entrypoint.cluster.knowledge import (
     NOBODY,
@@ -204,3 +205,27 @@ def test_a_short_identity_is_eight_digits_that_differ() -> None:
     assert short_identity(OLD) == short_identity(OLD)
     assert len({short_identity(OLD), short_identity(OF_ME)}) == 2
     assert all(len(short_identity(identity)) == 8 for identity in (OLD, OF_ME, "a"))
+
+
+LEFT = Record(Marker.LEFT, FIRST, OLD, frozenset({FIRST, THIRD}))
+EMPTY = Peer(State.EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (known(), True),
+        (known(target=None), False),
+        (on_disk(Record(Marker.JOINED, FIRST, OLD), OLD, TWO), False),
+        (known(record=Record(Marker.LEFT, FIRST, OLD, frozenset({FIRST, ME}))), True),
+        (known(record=LEFT), False),
+        (known(record=LEFT, peers={THIRD: Peer(State.STOPPED)}), False),
+        (known(record=LEFT, peers={FIRST: EMPTY}), False),
+        (known(record=LEFT, peers={THIRD: EMPTY}), True),
+    ],
+)
+def test_who_knows_others_that_may_have_data_does_not_say_that_it_waits_empty(
+    what: Known, *, expected: bool
+) -> None:
+    """A primary that hears that from all whom it knows starts a new cluster."""
+    assert waits_empty(what) is expected
