@@ -7,4 +7,4 @@ ROOT = Path(__file__).resolve().parent.parent
 # The tools are scripts: they are found through sys.path.
 sys.path.insert(0, str(ROOT / "tools"))
 # So are the tests' servers and projects.
-sys.path += [str(ROOT / "tests" / "process"), str(ROOT / "tests" / "shared")]
+sys.path += [str(ROOT / "tests" / folder) for folder in ("process", "shared", "simulation")]

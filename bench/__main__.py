@@ -35,6 +35,7 @@ from bench import (
     questions,
     report,
     shop,
+    simulation,
     status,
 )
 from bench.figures import BenchmarkError
@@ -56,6 +57,7 @@ PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "reaping": (init_work.measure_reaping,),
     "formation": (formation.measure,),
     "questions": (questions.measure,),
+    "simulation": (simulation.measure,),
     "builder": (builds.measure_packing, builds.measure_builds),
     "builds": (dependencies.check_inputs, dependencies.measure, dependencies.measure_links),
 }

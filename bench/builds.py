@@ -65,7 +65,7 @@ def measure_packing(bench: Shop) -> list[Measurement]:
             title=f"packing {MEGABYTES} MB on 2 cores",
             unit="s",
             series={name: [one.wall for one in each] for name, each in found.items()},
-            target=Target(reference=TAR, at_most=0.6),
+            target=Target(reference=TAR, at_most=0.5),
             note="the builder's time includes the hash, and that all of it is on the disk",
         ),
         Measurement(

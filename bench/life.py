@@ -25,8 +25,9 @@ STOP_TIMEOUT = 60.0
 """Seconds."""
 EXEC_LINE = "Exec: "
 """The last output of the start script before it becomes `erlexec`."""
-START_TARGET = Target(reference=BARE, at_most=1.03)
-STOP_TARGET = Target(reference=BARE, at_most=1.05)
+START_TARGET = Target(reference=BARE, at_most=1.02)
+PROCESS_TARGET = Target(reference=BARE, at_most=1.03)
+STOP_TARGET = Target(reference=BARE, at_most=1.03)
 
 
 class Life(NamedTuple):
@@ -124,7 +125,7 @@ def measure_plain(bench: Shop) -> list[Measurement]:
             title="process start to started",
             unit="s",
             series={name: [times[1] for times in runs] for name, runs in found.items()},
-            target=START_TARGET,
+            target=PROCESS_TARGET,
             note="the same without the engine's part",
         ),
     ]

@@ -40,7 +40,7 @@ def measure(bench: Shop) -> list[Measurement]:
             title="CPU time of one readiness probe",
             unit="ms",
             series={name: [one.cpu * 1e3 for one in each] for name, each in found.items()},
-            target=Target(reference=CTL, at_most=0.1),
+            target=Target(reference=CTL, at_most=0.05),
         ),
         Measurement(
             key="probe.wall",

@@ -1,4 +1,4 @@
-"""Measures the time of `member-entrypoint status` in a cluster of three that is well."""
+"""Measures the time of `status`, and of `check`, in a cluster of three that is well."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ CTL = "mongooseimctl status"
 MEMBERS = 3
 COMMANDS = {OURS: ("member-entrypoint", "status"), CTL: ("mongooseimctl", "status")}
 """Ours asks three members; the other one asks the node of its container whether it runs."""
+CHECK = "member-entrypoint check"
 
 
 def measure(bench: Shop) -> list[Measurement]:
@@ -36,6 +37,7 @@ def measure(bench: Shop) -> list[Measurement]:
         variants = {
             name: partial(shop.timed, members[0], *command) for name, command in COMMANDS.items()
         }
+        variants[CHECK] = partial(shop.timed, members[0], *CHECK.split())
         found = interleaved(
             "status", variants, bench.runs, lambda spent: f"{spent.wall * 1e3:.0f} ms"
         )
