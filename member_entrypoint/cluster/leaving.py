@@ -8,13 +8,14 @@ from member_entrypoint.cluster import facts, peers
 from member_entrypoint.cluster.facts import write_marker
 from member_entrypoint.cluster.knowledge import NOBODY, Marker, Nodes, Peer, Record, State
 from member_entrypoint.cluster.member import Member
-from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
 from member_entrypoint.erlang.reach import for_control_script
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.pauses import Pauses
 
 LONGEST_JOIN = 10.0
 """Seconds to wait, before a farewell, for one that copies the data meanwhile."""
+LONGEST_LOOK = 3.0
+"""Seconds for the answer of each other member: one that hangs must not use up the time to stop."""
 
 
 def leave(member: Member, deadline: float) -> None:
@@ -37,7 +38,7 @@ def _wait_for_joins(member: Member, others: Nodes, deadline: float) -> Nodes:
     """
     pauses = Pauses(min(deadline, time.monotonic() + LONGEST_JOIN))
     while True:
-        seen = peers.look_at(member, others, ANSWER_TIMEOUT)
+        seen = peers.look_at(member, others, LONGEST_LOOK)
         running = {name: peer for name, peer in seen.items() if peer.state is State.UP}
         joining = [name for name, peer in running.items() if not _has_all_tables(peer)]
         if len(joining) < len(running) or not running:
