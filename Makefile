@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV = .venv/bin
-TESTS ?= tests/unit tests/simulation tests/process tests/docker
+TESTS ?= tests/soak tests/unit tests/simulation tests/process tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
 CONTAINERS = $(filter tests/docker%,$(TESTS))
 # A Swarm that begins or ends disturbs the networks of all other containers.
