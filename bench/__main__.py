@@ -50,7 +50,7 @@ DEFAULT_RUNS = 15
 PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "start": (life.measure, life.measure_plain),
     "join": (join.measure,),
-    "idle": (idle.measure,),
+    "idle": (idle.measure, idle.measure_alone),
     "probe": (probe.measure,),
     "status": (status.measure,),
     "signals": (init_work.measure_signals,),

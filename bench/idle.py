@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from console import say
 
 from bench import engine_api, processes, shop
 from bench.figures import BenchmarkError
-from bench.measurement import OURS, Measurement, Target
+from bench.measurement import OURS, Measurement, Target, interleaved
 from bench.processes import Usage
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ IN_A_CLUSTER = {"MASTER_ORDINAL": shop.HOST.rpartition("-")[2]}
 READY = f"Clustered {shop.NODE} with {shop.NODE}"
 TOGETHER = 3
 """Number of servers that boot at the same time."""
+ROUNDS_ALONE = 5
 SETTLING_TIME = 5.0
 """Seconds between the last boot and the measurement."""
 
@@ -57,6 +59,41 @@ def measure(bench: Shop) -> list[Measurement]:
         for name in pids
     }
     return _measurements(used, memory, bench.runs)
+
+
+def measure_alone(bench: Shop) -> list[Measurement]:
+    """Take the memory of all that is ours in a member, while no other Python process shares it."""
+    rounds = bench.fewer(ROUNDS_ALONE)
+    with shop.containers(bench) as cluster:
+        variants = {name: partial(_alone, cluster, name) for name in (OURS, BARE)}
+        found = interleaved("idle, alone", variants, rounds, lambda mib: f"{mib:.1f} MiB")
+    return [
+        Measurement(
+            key="idle.all",
+            title="PSS of PID 1 and its helper, in a member that serves",
+            unit="MiB",
+            series=found,
+            target=Target(reference=BARE, at_most=2.0),
+            note="one container after the other, so that no other one shares its pages",
+        )
+    ]
+
+
+def _alone(cluster: Cluster, name: str) -> float:
+    """Return the PSS in MiB of what runs in a container, without the server's."""
+    command, _ = COMMANDS[name]
+    container = shop.make(cluster, command, env=IN_A_CLUSTER)
+    container.start()
+    if name == OURS:
+        shop.wait_until_printed(container, READY, shop.READY_TIMEOUT)
+    shop.settle(SETTLING_TIME)
+    pid = engine_api.pid(container.name)
+    helpers = _helpers(pid)
+    if (name == OURS) != bool(helpers):
+        raise BenchmarkError(f"idle: {name} has {len(helpers)} helpers")
+    pss = sum(processes.memory_mib(each)[1] for each in (pid, *helpers))
+    shop.discard(cluster, container)
+    return pss
 
 
 def _measurements(
@@ -83,20 +120,6 @@ def _measurements(
             unit="MiB",
             series={name: [pss for _, pss in each] for name, each in memory.items()},
             reference=BARE,
-            note=f"{many}: what they share is divided by them",
-        ),
-        Measurement(
-            key="idle.all",
-            title="PSS of PID 1 and its helper, in a member that serves",
-            unit="MiB",
-            series={
-                OURS: [
-                    own + helper
-                    for (_, own), (_, helper) in zip(memory[OURS], memory[HELPER], strict=True)
-                ],
-                BARE: [pss for _, pss in memory[BARE]],
-            },
-            target=Target(reference=BARE, at_most=2.0),
             note=f"{many}: what they share is divided by them",
         ),
         Measurement(
