@@ -18,11 +18,22 @@ def _kept(*key: str) -> tuple[str, str, list[Any]]:
     return "ets", "lookup_element", [Atom("mnesia_gvar"), tuple(map(Atom, key)), 2]
 
 
+def _kept_of_tables(what: str) -> tuple[str, str, list[Any]]:
+    """Return the call that gives what Mnesia keeps of each table: pairs of a table and that."""
+    return "ets", "match", [Atom("mnesia_gvar"), ((Atom("$1"), Atom(what)), Atom("$2"))]
+
+
 MEMBERS = _kept("schema", "all_nodes")
 """All members, under one key: a Mnesia that starts or changes its schema sets key by key."""
 RUNNING = _kept("current", "db_nodes")
 """The members that run together with the node that is asked, itself among them."""
 IDENTITY = _kept("schema", "cookie")
+
+WRITERS = _kept_of_tables("where_to_write")
+"""The nodes that run, and have a copy of a table that is loaded."""
+STORAGE = _kept_of_tables("storage_type")
+"""What kind of copy the node that is asked has of a table."""
+ON_DISK = frozenset({Atom("disc_copies"), Atom("disc_only_copies")})
 
 
 def names(answer: Any) -> frozenset[str]:

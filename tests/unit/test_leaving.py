@@ -2,17 +2,22 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from knowledge_tools import FIRST, ME, OLD, THIRD, TWO, up
+from knowledge_tools import FIRST, ME, OLD, THIRD, TWO
 from members import make_member
 
-from member_entrypoint.cluster import facts, peers
-from member_entrypoint.cluster.knowledge import Marker, Peer, Record, State
+from member_entrypoint.cluster import facts
+from member_entrypoint.cluster.facts import marker_file, written_marker
+from member_entrypoint.cluster.knowledge import Marker, Record
 from member_entrypoint.cluster.leaving import leave, leave_for_good
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.pauses import Pauses
+from member_entrypoint.places import Places
+from member_entrypoint.terms import Atom
 
 
 def member_with(root: Path, script: str) -> Member:
@@ -47,74 +52,131 @@ def test_a_node_that_does_not_leave_in_time_says_so(tmp_path: Path) -> None:
         leave(member, time.monotonic())
 
 
-class Others:
-    """What the other nodes say each time; the last answer again and again."""
+class OwnNode:
+    """What our own VM says: of Mnesia, and of the markers of others; the last again and again."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *said: dict[str, Peer]) -> None:
-        """Answer in the place of all that would ask the network; pauses take no time."""
-        self.said, self.pauses = list(said), 0
-        monkeypatch.setattr(peers, "look_at", self.look_at)
-        monkeypatch.setattr(Pauses, "pause", self.pause)
+    def __init__(self, places: Places, *said: object, markers: dict[str, Any]) -> None:
+        """Prepare the answers; `said` are those of Mnesia, an exception is raised."""
+        self.places, self.said, self.markers = places, list(said), markers
+        self.reach: Any = None
 
-    def look_at(self, _member: Member, nodes: frozenset[str], _timeout: float) -> dict[str, Peer]:
-        """Answer for these nodes."""
-        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
-        return {node: said[node] for node in nodes}
+    def ask(self, node: str, calls: list[tuple[str, str, list[Any]]], _timeout: float) -> object:
+        """Answer."""
+        assert node == ME
+        if calls[0][:2] != ("rpc", "call"):
+            said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+            if isinstance(said, Exception):
+                raise said
+            return said
+        [(_, _, [other, module, function, [path], _])] = calls
+        assert (module, function, path) == ("file", "read_file", marker_file(self.places, other))
+        marker = self.markers[other]
+        return [(Atom("ok"), written_marker(marker)) if isinstance(marker, Record) else marker]
 
-    def pause(self) -> None:
-        """Count a pause."""
-        self.pauses += 1
+
+def said(running: set[str], *holders: set[str], ram: set[str] = frozenset()) -> list[object]:  # type: ignore[assignment]
+    """Return the answers of a Mnesia: who runs, who has each table on the disk, and one in RAM."""
+    nodes = [[*map(Atom, sorted({ME, *each}))] for each in (*holders, ram)]
+    names = [Atom(f"t{number}") for number in range(len(nodes))]
+    kinds = [Atom("disc_copies")] * len(holders) + [Atom("ram_copies")]
+    schema = [[Atom("schema"), [Atom(ME)]]]
+    return [
+        [*map(Atom, (ME, FIRST, THIRD))],
+        [*map(Atom, (ME, *running))],
+        [*schema, *([name, each] for name, each in zip(names, nodes, strict=True))],
+        [[Atom("schema"), Atom("disc_copies")], *map(list, zip(names, kinds, strict=True))],
+    ]
 
 
-def member_of(root: Path) -> Member:
-    """Return a member of a cluster of three, whose farewells come through."""
+def member_of(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *answers: object, **markers: object
+) -> Member:
+    """Return a member of a cluster of three, whose farewells come through; pauses take no time."""
     member = member_with(root, f"echo left >> {root}/runs")
     Path(member.places.data).mkdir(parents=True, exist_ok=True)
-    facts.write_marker(member.places, ME, Record(Marker.JOINED, FIRST, OLD, TWO | {THIRD}))
+    facts.write_marker(member.places, ME, JOINED)
+    named = {FIRST: markers.get("first", JOINED), THIRD: markers.get("third", JOINED)}
+    own = OwnNode(member.places, *answers, markers=named)
+    own.reach = member.erlang.reach
+    member.__dict__["erlang"] = own
+    monkeypatch.setattr(Pauses, "pause", lambda _: None)
+    monkeypatch.setattr(facts, "read_schema", lambda *_: (OLD, TWO))
     return member
 
 
-FOURTH = "mongooseim@m-4"
-JOINING = up(OLD, ME, record=Record(Marker.JOINING, ME, OLD))
-WAITING = up(OLD, ME, serves=False)
-MEMBER = up(OLD, ME, FOURTH, record=Record(Marker.JOINED, ME, OLD))
-GONE = Peer(State.STOPPED)
+JOINED = Record(Marker.JOINED, FIRST, OLD, TWO)
+LEAVING = Record(Marker.LEAVING, ME, OLD, TWO)
+JOINING = Record(Marker.JOINING, ME, OLD, TWO)
+BOTH = {FIRST, THIRD}
+ALL = said(BOTH, BOTH, BOTH)
+NO_MARKER = (Atom("error"), Atom("enoent"))
+DOWN = (Atom("badrpc"), Atom("timeout"))
 
 
 @pytest.mark.parametrize(
-    ("said", "pauses"),
+    ("answers", "markers"),
     [
-        ([{FIRST: MEMBER, THIRD: JOINING}], 0),
-        ([{FIRST: GONE, THIRD: GONE}], 0),
-        ([{FIRST: GONE, THIRD: MEMBER}], 0),
-        ([{FIRST: JOINING, THIRD: GONE}] * 2 + [{FIRST: MEMBER, THIRD: GONE}], 2),
-        ([{FIRST: WAITING, THIRD: JOINING}, {FIRST: WAITING, THIRD: MEMBER}], 1),
+        ([ALL], {}),
+        ([ALL], {"first": LEAVING}),
+        ([ALL], {"first": JOINING, "third": NO_MARKER}),
+        ([ALL], {"first": DOWN}),
+        ([said({FIRST}, {FIRST})], {}),
+        ([said(BOTH, BOTH, {THIRD})], {"first": DOWN}),
+        ([said(BOTH, ram=set())], {}),
+        ([said(BOTH, set()), said(BOTH, {FIRST}, set()), ALL], {}),
+        ([RpcError("busy"), ALL], {}),
     ],
 )
-def test_who_leaves_waits_until_another_one_has_the_data(
-    said: list[dict[str, Peer]], pauses: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_who_leaves_waits_until_another_one_that_stays_has_the_data(
+    answers: list[object],
+    markers: dict[str, object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """That it leaves is noted before, so that no other join begins; and who has joined by then."""
-    member = member_of(tmp_path)
-    others = Others(monkeypatch, *said)
+    """Those that stay are noted, also one that has joined meanwhile."""
+    member = member_of(tmp_path, monkeypatch, *answers, **markers)
     leave_for_good(member, time.monotonic() + 60.0)
-    assert others.pauses == pauses
     assert (tmp_path / "runs").read_text() == "left\n"
-    left = facts.read_marker(member.places, ME)
-    listed = {FOURTH} if MEMBER in said[-1].values() else set()
-    assert left.marker is Marker.LEFT
-    assert left.members == {FIRST, THIRD} | listed
+    left = Record(Marker.LEFT, FIRST, OLD, frozenset(BOTH))
+    assert facts.read_marker(member.places, ME) == left
 
 
+@pytest.mark.parametrize(
+    ("answer", "markers", "why"),
+    [
+        (ALL, {"first": LEAVING, "third": LEAVING}, "has all of its data, and stays"),
+        (ALL, {"first": LEAVING, "third": DOWN}, "has all of its data, and stays"),
+        (said({FIRST}, set()), {}, f"none of {FIRST} has all of its data"),
+        (said(BOTH, {FIRST}, {THIRD}), {}, f"none of {FIRST}, {THIRD} has all"),
+        (said(BOTH, {FIRST}), {"first": JOINING}, "has all of its data"),
+        (said(set(), set()), {}, "no other member runs"),
+        ([[Atom(ME)], [Atom(ME)], [], []], {}, "it has no other members"),
+        ([Atom("undefined")] * 4, {}, "its Mnesia does not"),
+        (RpcError("it is busy"), {}, "it is busy"),
+    ],
+)
 def test_nobody_leaves_with_the_only_copy_of_the_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answer: object,
+    markers: dict[str, object],
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It stays a member, and says which join has not come to its end."""
-    member = member_of(tmp_path)
-    before = facts.read_marker(member.places, ME)
-    Others(monkeypatch, {FIRST: JOINING, THIRD: GONE})
-    monkeypatch.setattr(facts, "read_schema", lambda *_: (OLD, TWO | {THIRD}))
-    with pytest.raises(ClusteringError, match=f"^{ME} does not leave its cluster: {FIRST} has not"):
+    """It stays a member, and says why; so do two that leave at once."""
+    member = member_of(tmp_path, monkeypatch, answer, **markers)
+    with pytest.raises(ClusteringError, match=f"^{ME} could not leave its cluster: .*{why}"):
         leave_for_good(member, time.monotonic())
     assert not (tmp_path / "runs").exists()
-    assert facts.read_marker(member.places, ME) == before
+    assert facts.read_marker(member.places, ME) == JOINED
+
+
+@pytest.mark.parametrize("marker", [JOINING, Record(Marker.STARTING, ME)])
+def test_who_is_in_no_cluster_yet_does_not_leave_one(
+    marker: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its marker says is still true."""
+    member = member_of(tmp_path, monkeypatch, ALL)
+    facts.write_marker(member.places, ME, marker)
+    with pytest.raises(ClusteringError, match="it is not in one yet"):
+        leave_for_good(member, time.monotonic())
+    assert facts.read_marker(member.places, ME) == marker
