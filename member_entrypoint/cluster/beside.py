@@ -26,11 +26,11 @@ def explain(member: Member, known: Known, code: int) -> None:
 
     `code` is its exit status; above 128 it was killed.
     """
+    if known.partial and code <= KILLED_ABOVE:
+        # The node that it joined stopped meanwhile.
+        raise TryAgainError(f"the join of {member.node} was cut before it had copied all tables")
     if not has_data(known):
         return
-    if known.record.marker is Marker.JOINING and code <= KILLED_ABOVE:
-        # The node that it joined stopped meanwhile: there is its schema, and not all of its tables.
-        raise TryAgainError(f"{member.node} cannot start with what a join that was cut has left")
     if not member.erlang.reach.direct:
         return
     look = Beside(member, known)

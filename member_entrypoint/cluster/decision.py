@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from member_entrypoint.cluster.inference import (
     apart,
-    can_be_joined,
     cluster_of,
     clusters,
     has_data,
@@ -19,7 +18,6 @@ from member_entrypoint.cluster.inference import (
     in_between,
     in_other_clusters,
     is_cluster,
-    is_copy_of,
     is_own_data,
     join_one_of,
     may_discard,
@@ -121,26 +119,6 @@ def _apart(known: Known) -> Decision | None:
     whom = apart(known) if known.phase is not Phase.SERVING and has_data(known) else ()
     waits = Step.WAIT if known.phase is Phase.BEFORE else Step.START_AGAIN
     return Decision(waits, whom) if whom else None
-
-
-@_rule(
-    "it has what a join has left whose end was not noted, so that tables may be missing",
-    "joins anew if those that it joined serve, and waits for them where its VM cannot start; "
-    "without them, its data may be the last, and it runs",
-)
-def _cut_join(known: Known) -> Decision | None:
-    joined = known.record.marker is Marker.JOINING and has_data(known)
-    if known.phase is not Phase.BEFORE or not joined:
-        return None
-    if known.peers is None:
-        return Decision(Step.ASK)
-    home = ours(known, known.identity)
-    if full := {node: peer for node, peer in home.items() if is_copy_of(known, peer)}:
-        return join_one_of(known, full)
-    if not known.again or any(can_be_joined(known, peer) for peer in home.values()):
-        return None
-    others = (known.members or frozenset()) | known.record.members | {known.record.other}
-    return Decision(Step.WAIT, tuple(sorted(others - {known.node})))
 
 
 @_rule("it has its cluster's data, the last of its members included", "runs, and asks the others")

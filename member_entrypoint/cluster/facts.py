@@ -18,6 +18,8 @@ def read_known(member: Member, *, schema: bool) -> Known:
     A member that was told to run alone, or that runs CETS, neither joins nor is joined.
     """
     identity, members = read_schema(member.places, member.node) if schema else ("", None)
+    record = read_marker(member.places, member.node)
+    joins = schema and record.marker is Marker.JOINING
     return Known(
         node=member.node,
         target=member.role.target,
@@ -25,7 +27,8 @@ def read_known(member: Member, *, schema: bool) -> Known:
         has_schema=has_schema(member.places, member.node),
         identity=identity,
         members=members,
-        record=read_marker(member.places, member.node),
+        record=record,
+        partial=joins and lacks_tables(member.places, member.node),
         discard=member.settings.join_discards_data,
         may_start=member.settings.new_cluster == "auto",
     )
@@ -53,6 +56,21 @@ def read_schema(places: Places, node: str) -> tuple[str, Nodes | None]:
         return rpc.read_schema(dets.read(schema_file(places, node)))
     except (OSError, TermError, LookupError, TypeError):
         return "", None
+
+
+def lacks_tables(places: Places, node: str) -> bool:
+    """Tell whether the schema on the disk has tables of which `node` has no copy.
+
+    A join gets the whole schema at first, then a copy of each table, which is in the schema when it
+    is on the disk (`mnesia_schema:prepare_op/3` of `add_table_copy`).
+    """
+    from member_entrypoint.erlang import dets, rpc
+    from member_entrypoint.terms import TermError
+
+    try:
+        return node not in rpc.holders_of_all(dets.read(schema_file(places, node)))
+    except (OSError, TermError, LookupError, TypeError):
+        return False
 
 
 def other_nodes_on_disk(places: Places) -> list[str]:

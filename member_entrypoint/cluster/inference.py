@@ -4,6 +4,7 @@ from member_entrypoint.cluster.knowledge import (
     IN_BETWEEN,
     MAY_HAVE_DATA,
     REACHED,
+    WAITING,
     Decision,
     Known,
     Marker,
@@ -22,7 +23,8 @@ def has_data(known: Known) -> bool:
         return False
     if record.marker is Marker.JOINING:
         # Unless the join came to its end before that was noted.
-        return bool(known.identity) and known.identity == record.identity
+        through = not known.partial and known.identity == record.identity
+        return bool(known.identity) and through
     if record.marker is Marker.LEAVING:
         # The farewell came to its end if the schema is another one.
         return not (known.identity and record.identity and known.identity != record.identity)
@@ -33,38 +35,25 @@ def clears(known: Known, target: Peer | None) -> bool:
     """Tell whether the schema on the disk is deleted before the VM boots to join `target`.
 
     That is a schema that nobody has used; a VM that boots with it would look for those that it
-    lists. Or it is what a join has left that may have been cut: then `target` serves, in the same
-    cluster. `target` is None for a new cluster. What is not known to be such a schema is kept.
+    lists. `target` is None for a new cluster. What is not known to be such a schema is kept.
     """
-    if not known.has_schema or not known.identity or not known.record.identity:
+    if not known.has_schema or has_data(known) or not known.identity or not known.record.identity:
         return False
-    if target is None or target.identity != known.identity:
-        return not has_data(known)
-    return is_copy_of(known, target)
+    return known.partial or target is None or target.identity != known.identity
 
 
-def is_copy_of(known: Known, peer: Peer) -> bool:
-    """Tell whether all that is on the disk is what a join has left, and `peer` has the data.
+def announced(known: Known) -> State | None:
+    """Return what a node says that waits for the one to join, and has no data; None for nothing.
 
-    A join that was cut is noted as a farewell before what it has left is deleted.
-    """
-    same = bool(known.identity) and known.identity == known.record.identity == peer.identity
-    serves = peer.state is State.UP and peer.serves and peer.record.marker is not Marker.JOINING
-    marker = known.record.marker
-    return same and (marker is Marker.LEFT or (marker is Marker.JOINING and serves))
-
-
-def waits_empty(known: Known) -> bool:
-    """Tell whether a node that waits for the one to join may say that it has an empty disk.
-
-    That says that it knows nobody else who may have the data of a cluster: not before all that stay
-    where it has left, or was joining, say so themselves.
+    A primary starts a new cluster when all say that they are `EMPTY`. One that has left others, or
+    was joining them, says so only when those say that they wait, too: else they may have the data.
     """
     if known.target is None or has_data(known):
-        return False
+        return None
     peers = known.peers or {}
     others = known.record.members - {known.node, known.target}
-    return all(node in peers and peers[node].state is State.EMPTY for node in others)
+    waiting = {node for node, peer in peers.items() if peer.state in WAITING}
+    return State.EMPTY if others <= waiting else State.KNOWING
 
 
 def may_discard(known: Known) -> bool:
@@ -198,7 +187,8 @@ def can_be_joined(known: Known, peer: Peer) -> bool:
     """
     if peer.serves:
         return peer.record.marker not in {Marker.LEAVING, Marker.JOINING}
-    return peer.awaits <= {known.node}
+    joins = peer.record.marker is Marker.JOINING
+    return peer.awaits <= {known.node} and bool(peer.awaits or not joins)
 
 
 def outside(known: Known) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from member_entrypoint import counts, programs, state
 from member_entrypoint.cluster import facts, peers, words
 from member_entrypoint.cluster.decision import decide
-from member_entrypoint.cluster.inference import clears, has_data
+from member_entrypoint.cluster.inference import clears
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Phase, Record, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.cluster.peers import ANSWER_TIMEOUT
@@ -34,14 +34,10 @@ def prepare_to_join(member: Member, known: Known, target: str, deadline: float) 
     if target != known.target:
         member.log.info(f"MongooseIM node {member.node} joining {target}")
     peer = (known.peers or {})[target]
-    if clears(known, peer):
-        if has_data(known):
-            # What is deleted only in part must not be taken for data any more.
-            left = Record(Marker.LEFT, target, peer.identity, peer.members - {member.node})
-            facts.write_marker(member.places, member.node, left)
-        delete_unused_schema(member)
     record = Record(Marker.JOINING, target, peer.identity, peer.members)
     facts.write_marker(member.places, member.node, record)
+    if clears(known, peer):
+        delete_unused_schema(member)
     if not facts.has_schema(member.places, member.node) and member.node in peer.members:
         remove_stale_entry(member, target, deadline)
 

@@ -62,6 +62,7 @@ class State(Enum):
     BUSY = "it is registered, and does not answer in time"
     OTHER_NAME = "a node of another name answers there: an alias, or another letter case"
     EMPTY = "it waits for the node to join, with an empty disk"
+    KNOWING = "it waits, with an empty disk, and knows others that may have data"
     REGISTERED = "the epmd of its host knows it; it was not asked"
     STARTING = "it runs, and its Mnesia does not run yet"
     GOING = "it shuts down"
@@ -73,9 +74,20 @@ REACHED = frozenset(
 )
 """States of a node that the epmd of its host knows."""
 MAY_HAVE_DATA = frozenset(
-    {State.SILENT, State.STOPPED, State.STARTING, State.GOING, State.REFUSES, State.BUSY}
+    {
+        State.SILENT,
+        State.STOPPED,
+        State.STARTING,
+        State.GOING,
+        State.REFUSES,
+        State.BUSY,
+        State.KNOWING,
+    }
 )
-"""States of a node that exists, and that does not say whose data it has."""
+"""States of a node that exists, and may have data, or knows others that may."""
+
+WAITING = frozenset({State.EMPTY, State.KNOWING})
+"""States of a node that waits for the one to join, and has no data."""
 
 
 class Peer(NamedTuple):
@@ -122,10 +134,11 @@ class Known(NamedTuple):
 
     `target` is the node to join, None for a node that joins no other. `alone`: JOIN_CLUSTER=false.
     `identity` and `members` are those of its schema on the disk, empty and None where they cannot
-    be read. `again`: an earlier VM of this container ended for what it met. `discard`:
-    JOIN_DISCARDS_DATA. `may_start`: NEW_CLUSTER is not `never`. `peers` is None as long as nobody
-    was asked. `hidden`: our own name is not in DNS, so that others may be missing there, too.
-    `patience_over`: an uncertain wait took long enough; `time_over`: JOIN_TIMEOUT.
+    be read. `partial`: a join was cut before it had copied all tables. `again`: an earlier VM of
+    this container ended for what it met. `discard`: JOIN_DISCARDS_DATA. `may_start`: NEW_CLUSTER is
+    not `never`. `peers` is None as long as nobody was asked. `hidden`: our own name is not in DNS,
+    so that others may be missing there, too. `patience_over`: an uncertain wait took long enough;
+    `time_over`: JOIN_TIMEOUT.
     """
 
     node: str
@@ -135,6 +148,7 @@ class Known(NamedTuple):
     identity: str = ""
     members: Nodes | None = None
     record: Record = Record()
+    partial: bool = False
     again: bool = False
     discard: bool = False
     may_start: bool = True

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from member_entrypoint import state
 from member_entrypoint.cluster import facts, peers, words
 from member_entrypoint.cluster.decision import decide
-from member_entrypoint.cluster.inference import has_data, waits_empty
+from member_entrypoint.cluster.inference import announced, has_data
 from member_entrypoint.cluster.knowledge import Decision, Known, Phase, Silence, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.erlang import rpc
@@ -48,10 +48,7 @@ def decide_before(
             if pauses.time_to_speak(text + reason):
                 member.log.info(text, reason=reason, seconds_left=pauses.left())
                 state.note_wait(member.places.root, text, reason, pauses.deadline)
-            if waits_empty(known):
-                announcement.register()
-            else:
-                announcement.withdraw()
+            announcement.say(announced(known))
             pauses.pause(longest=_longest_pause(known, decision))
             known = known._replace(peers=None)
         elif decision.step is Step.REFUSE:

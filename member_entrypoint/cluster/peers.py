@@ -133,7 +133,8 @@ def _find(member: Member, node: str, dns_timeout: float, timeout: float) -> Seen
         if found.there:
             return Seen(Peer(State.REGISTERED), from_dns)
         if found.waits_empty:
-            return Seen(Peer(State.EMPTY, why=found.why), from_dns)
+            state = State.KNOWING if found.knows else State.EMPTY
+            return Seen(Peer(state, why=found.why), from_dns)
         silent = found.silent or (silent and number > 0)
         why = found.why
     return Seen(Peer(State.SILENT if silent else State.STOPPED, why=why), from_dns)

@@ -6,7 +6,7 @@ No way out that is named deletes what may be the last copy of somebody's data, u
 import time
 from collections.abc import Iterable
 
-from member_entrypoint.cluster.inference import cluster_of, has_other_name
+from member_entrypoint.cluster.inference import announced, cluster_of, has_other_name
 from member_entrypoint.cluster.knowledge import (
     Decision,
     Known,
@@ -23,7 +23,6 @@ HIDDEN = (
     "in Kubernetes, serviceName of the StatefulSet must name its headless Service, which needs "
     "publishNotReadyAddresses; in Docker, --name and -h must be the same"
 )
-CUT_JOIN = "a join was cut, so this node may not have all data, and joins anew"
 START_ALONE_ONCE = "to start a new cluster, start this node once with JOIN_CLUSTER=false"
 
 
@@ -44,7 +43,10 @@ def waits(known: Known, decision: Decision) -> tuple[str, str]:
     if decision.rule == "never":
         return "waiting for a member", "NEW_CLUSTER=never: this primary starts no cluster"
     seen = why(known, decision.whom)
-    return f"waiting for {whom}", f"{CUT_JOIN}; {seen}" if decision.rule == "cut_join" else seen
+    if announced(known) is State.KNOWING:
+        others = sorted(known.record.members - {known.node, known.target or ""})
+        seen += f"; {', '.join(others)} may have the data of its cluster"
+    return f"waiting for {whom}", seen
 
 
 def met(decision: Decision) -> tuple[str, str]:
@@ -107,13 +109,7 @@ def _waited_in_vain(known: Known, decision: Decision) -> str:
         return (
             f"DNS does not say whether {whom} exist, which may have its data; {START_ALONE_ONCE}; "
         )
-    text = f"{why(known, decision.whom)}; "
-    if decision.rule == "cut_join":
-        text = (
-            f"{CUT_JOIN}; {text}start one that has them, or, if nobody has them any more, delete "
-            f"Mnesia.{known.node} on this node's volume, and with it what was copied; "
-        )
-    return text
+    return f"{why(known, decision.whom)}; "
 
 
 def _own_data(_known: Known, _decision: Decision) -> str:

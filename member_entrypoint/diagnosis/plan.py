@@ -7,7 +7,7 @@ when the time is over.
 from member_entrypoint.cluster import facts, looking, words
 from member_entrypoint.cluster.decision import decide
 from member_entrypoint.cluster.inference import has_data, unknown
-from member_entrypoint.cluster.knowledge import Decision, Known, Marker, Peer, Phase, State, Step
+from member_entrypoint.cluster.knowledge import Decision, Known, Peer, Phase, State, Step
 from member_entrypoint.cluster.member import Member
 from member_entrypoint.diagnosis import volume
 from member_entrypoint.diagnosis.findings import NOT_DEFINED, Findings
@@ -59,7 +59,7 @@ def _say_peers(found: Findings, known: Known, decision: Decision) -> None:
     for node, peer in sorted((known.peers or {}).items()):
         if peer.state is State.UP:
             found.ok("node", f"{node} runs, with {_members(peer)}")
-        elif peer.state is State.EMPTY:
+        elif peer.state in {State.EMPTY, State.KNOWING}:
             found.ok("node", f"{node}: {peer.state.value}")
         elif peer.state is State.REFUSES:
             text = peer.why or f"{node} refuses the connection"
@@ -124,8 +124,8 @@ def _runs(member: Member, known: Known, decision: Decision) -> str:
 def _joins(known: Known, node: str) -> str:
     peer = (known.peers or {})[node]
     loses = ", and lose the data on its volume" if has_data(known) else ""
-    if known.record.marker is Marker.JOINING and loses:
-        loses = ", anew: it may not have all data, since the end of its join was not noted"
+    if known.partial:
+        loses = ", anew: an earlier join was cut before it had copied all tables"
     return f"would join {node}, which has {counted(len(peer.members), 'member')}{loses}"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Call = tuple[str, str, list[Any]]
 """Module, function, arguments."""
-HIGHEST, LOWEST = 6, 5
+HIGHEST = 6
 # A node keeps each name that it was ever connected with, an atom, for as long as it lives: those
 # of a process that connects again and again are few.
 _TOKEN = os.urandom(3).hex()
@@ -63,7 +63,11 @@ class NotTlsError(DistributionError):
 
 
 class WaitsEmptyError(DistributionError):
-    """No node is there, but a member that waits for its turn with an empty disk."""
+    """No node is there, but a member that waits with an empty disk."""
+
+
+class WaitsError(WaitsEmptyError):
+    """The same, of one that knows others that may have the data."""
 
 
 class RefusedError(DistributionError):
@@ -308,12 +312,8 @@ class Connection:
 
     def _introduce(self) -> int:
         """Say our name; return our creation."""
-        name = self._name.encode()
         creation = 4 + messages.random_number() % (2**32 - 4)
-        if self._new:
-            hello = struct.pack("!cQIH", b"N", messages.OUR_FLAGS, creation, len(name)) + name
-        else:
-            hello = struct.pack("!cHI", b"n", LOWEST, messages.OLD_FLAGS) + name
+        hello = messages.hello(self._name.encode(), creation, new=self._new)
         try:
             self._put(struct.pack(self._length, len(hello)) + hello)
         except OSError as error:
@@ -328,8 +328,8 @@ class Connection:
         status = self._frame()
         if status[:1] != b"s":
             raise DistributionError(f"{node}: does not speak the protocol")
-        if status[1:] == messages.WAITS_EMPTY:
-            raise WaitsEmptyError(f"{node} waits itself, with an empty disk")
+        if (knows := messages.KNOWS.get(status[1:])) is not None:
+            raise (WaitsError if knows else WaitsEmptyError)(messages.waits(node, knows=knows))
         if status not in {b"sok", b"sok_simultaneous"}:
             word = messages.printable(status[1:].decode(errors="replace"))
             raise RefusedError(f"the node refuses us: {word}")

@@ -43,15 +43,31 @@ FLAGS = {
 }
 OUR_FLAGS = sum(FLAGS.values())
 OLD_FLAGS = OUR_FLAGS & 0xFFFFFF & ~FLAGS["BIG_CREATION"]
+LOWEST = 5  # version of the protocol
 SEND, REG_SEND = 2, 6
 MONITOR_P, MONITOR_P_EXIT = 19, 21
 MONITOR_P_EXIT_LENGTH = 5
 DOWN = Atom("DOWN")
 PASS_THROUGH = b"p"
-WAITS_EMPTY = b"mongooseim_entrypoint_waits_empty"
-"""The status in a handshake with a member that waits, without a VM; a node takes it for a no."""
+WAITS_EMPTY, WAITS = b"mongooseim_entrypoint_waits_empty", b"mongooseim_entrypoint_waits"
+"""The status in a handshake with a member that waits, without a VM; a node takes it for a no.
+The second one: it knows others that may have the data."""
+KNOWS = {WAITS_EMPTY: False, WAITS: True}
 TLS_ALERT = b"\x15\x03"
 """How the answer of a TLS server begins to whom does not speak TLS."""
+
+
+def hello(name: bytes, creation: int, *, new: bool) -> bytes:
+    """Return the first message of a handshake: our name; `new`: of OTP 23 and newer."""
+    if new:
+        return struct.pack("!cQIH", b"N", OUR_FLAGS, creation, len(name)) + name
+    return struct.pack("!cHI", b"n", LOWEST, OLD_FLAGS) + name
+
+
+def waits(node: str, *, knows: bool) -> str:
+    """Return in words that a member waits with an empty disk, where `node` would be."""
+    more = ", for one that may have the data" if knows else ""
+    return f"{node} waits itself, with an empty disk{more}"
 
 
 def printable(text: str) -> str:

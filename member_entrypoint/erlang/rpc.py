@@ -244,9 +244,24 @@ def read_schema(records: list[Any]) -> tuple[str, frozenset[str]]:
     found = [record[2] for record in records if record[:2] == (Atom("schema"), Atom("schema"))]
     if len(found) != 1:
         raise TermError("not the records of one schema")
-    properties = {item[0]: item[1] for item in found[0]}
-    members = {str(node) for kind in COPIES for node in properties.get(kind, [])}
-    return terms.show(properties["cookie"]), frozenset(members)
+    return terms.show(dict(found[0])["cookie"]), _holders(found[0])
+
+
+def holders_of_all(records: list[Any]) -> frozenset[str]:
+    """Return the nodes that have a copy of each table, from the records of a schema file.
+
+    Raises `TermError` if they are none.
+    """
+    holders = [_holders(record[2]) for record in records if record[0] == Atom("schema")]
+    if not holders:
+        raise TermError("not the records of a schema")
+    return holders[0].intersection(*holders)
+
+
+def _holders(properties: list[Any]) -> frozenset[str]:
+    """Return the nodes that have a copy of a table, of whatever kind."""
+    found = dict(properties)
+    return frozenset(str(node) for kind in COPIES for node in found.get(kind, []))
 
 
 def ask_vm_for_schema(release: Release, schema: str) -> tuple[str, frozenset[str]]:

@@ -4,7 +4,7 @@ Where nodes have epmds, the one of its host knows a node. Without epmd there is 
 port: who answers there is seen in the beginning of a handshake.
 """
 
-from member_entrypoint.erlang import distribution, epmd
+from member_entrypoint.erlang import distribution, epmd, messages
 from member_entrypoint.erlang.distribution import Connection, DistributionError
 from member_entrypoint.erlang.reach import Reach
 from member_entrypoint.lean_typing import TYPE_CHECKING, NamedTuple
@@ -13,20 +13,23 @@ from member_entrypoint.release.flags import Flags
 if TYPE_CHECKING:
     from member_entrypoint.erlang.tls import Tls
 
-WAITS_EMPTY = "-waits-empty"
-"""What a member adds to its name in the epmd while it waits with an empty disk."""
+WAITS_EMPTY, WAITS = "-waits-empty", "-waits"
+"""What a member adds to its name in the epmd while it waits with an empty disk; the second one, if
+it knows others that may have the data."""
 BY_VM = "each question boots a VM of the release, and partitions are not watched"
 
 
 class Found(NamedTuple):
     """What was found at an address.
 
-    `there`: the node is. `waits_empty`: a member waits there, without a VM, with an empty disk.
+    `there`: the node is. `waits_empty`: a member waits there, without a VM, with an empty disk;
+    `knows`: and it knows others that may have data.
     `silent`: nothing answered, so it is not known. `why`: what was seen, if the node is not there.
     """
 
     there: bool = False
     waits_empty: bool = False
+    knows: bool = False
     silent: bool = False
     why: str = ""
 
@@ -71,8 +74,10 @@ class Way:
             return Found(silent=not known.refused, why=known.reason)
         if name in known.names:
             return Found(there=True)
-        if name + WAITS_EMPTY in known.names:
-            return Found(waits_empty=True, why=f"{node} waits itself, with an empty disk")
+        for word, knows in ((WAITS_EMPTY, False), (WAITS, True)):
+            if name + word in known.names:
+                why = messages.waits(node, knows=knows)
+                return Found(waits_empty=True, knows=knows, why=why)
         others = ", ".join(sorted(known.names)[:3])
         has = f"; it has {others}" if others else ""
         return Found(why=f"the epmd of {host} ({address}) has no node {name}{has}")
@@ -81,7 +86,9 @@ class Way:
         try:
             self.open(address, node, None, timeout, plain=plain).close()
         except distribution.WaitsEmptyError as error:
-            return Found(waits_empty=True, why=str(error))
+            return Found(
+                waits_empty=True, knows=isinstance(error, distribution.WaitsError), why=str(error)
+            )
         except distribution.NotListeningError as error:
             return Found(why=str(error))
         except (distribution.RefusedError, distribution.OtherNodeError):

@@ -37,6 +37,7 @@ STATES = {
     State.BUSY: "busy",
     State.OTHER_NAME: "other name",
     State.EMPTY: "waits",
+    State.KNOWING: "waits",
     State.REGISTERED: "registered",
     State.STARTING: "starts",
     State.GOING: "stops",

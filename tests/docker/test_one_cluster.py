@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,20 @@ def test_members_that_leave_at_each_stop_stay_one_cluster(cluster: Cluster) -> N
     for member in (second, first, first, second):
         restart(member)
         assert_one_cluster([first, second], "kept")
+
+
+def test_all_that_leave_at_once_keep_the_data(cluster: Cluster) -> None:
+    """Each would go with the last copy: `docker compose stop` with LEAVE_CLUSTER_ON_STOP."""
+    members = [cluster.run(host, env=LEAVES) for host in HOSTS]
+    for member in members:
+        member.wait_for_log("Clustered ")
+    write(members[0], "kept")
+    with ThreadPoolExecutor(max_workers=len(members)) as threads:
+        list(threads.map(lambda member: member.stop(grace=60), members))
+    assert [member.exit_status() for member in members] == [0] * len(members)
+    for member in members:
+        member.start()
+    assert_one_cluster(members, "kept", timeout=90)
 
 
 def test_the_one_that_remains_serves(cluster: Cluster) -> None:

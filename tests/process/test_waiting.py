@@ -38,7 +38,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
 @pytest.fixture
 def listener(way: Way) -> Iterator[Listener]:
     """Provide a member that waits there."""
-    made = Listener(way.reach)
+    made = Listener(way.reach, knows=False)
     yield made
     made.close()
 
@@ -55,6 +55,15 @@ def test_who_waits_is_found(way: Way) -> None:
             found = way.find(ADDRESS, NODE, LONG)
             assert (found.there, found.waits_empty, found.silent) == (False, True, False)
             assert "waits itself, with an empty disk" in found.why
+
+
+def test_who_knows_others_says_so(way: Way) -> None:
+    """A primary does not take it for nobody's then."""
+    listener = Listener(way.reach, knows=True)
+    found = way.find(ADDRESS, NODE, LONG)
+    listener.close()
+    assert (found.there, found.waits_empty, found.knows) == (False, True, True)
+    assert found.why.endswith("with an empty disk, for one that may have the data")
 
 
 def test_who_does_not_wait_any_more_is_not_there(way: Way, listener: Listener) -> None:
@@ -86,5 +95,5 @@ def test_the_port_may_be_taken(way: Way, listener: Listener) -> None:
     """As by another node on the host: an error, which the caller says."""
     del listener
     with pytest.raises(OSError, match="in use"):
-        Listener(way.reach)
+        Listener(way.reach, knows=False)
     assert eventually(lambda: way.find(ADDRESS, NODE, LONG).waits_empty, "the first goes on")

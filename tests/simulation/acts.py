@@ -64,7 +64,7 @@ def _with_a_container(rules: Rules, world: World, me: int) -> Iterator[tuple[str
     """Yield what can be done about one that runs."""
     node, name = world.nodes[me], f"{me + 1}"
     off = with_node(goes_down(world, me), me, at=("off",), said="")
-    off = with_node(off, me, announced=False, unready=False, locks=False)
+    off = with_node(off, me, announced="", unready=False, locks=False)
     yield "kill", f"kill {name}", off
     if node.at[0] != "stop":
         yield "stop", f"stop {name}", stops(rules, world, me)
@@ -92,7 +92,7 @@ def stops(rules: Rules, world: World, me: int) -> World:
     if rules.leaves and node.at[0] == "serve":
         return leaves(world, me, "off")
     if node.vm == "none":
-        return with_node(world, me, at=("off",), announced=False, said="")
+        return with_node(world, me, at=("off",), announced="", said="")
     return with_node(goes_down(world, me), me, at=("stop",), vm="going")
 
 

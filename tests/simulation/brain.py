@@ -86,13 +86,14 @@ class Real:
             decided = self._asked(rules, world, me, known)
         word = STEPS[decided.step]
         whom = number(decided.whom[0]) if decided.step is Step.JOIN else -1
-        certain = decided.certain
+        said = None
         if decided.step is Step.WAIT:
             told = dict(self._peers(rules, world, me))
-            certain = inference.waits_empty(known._replace(peers=told))
+            said = inference.announced(known._replace(peers=told))
         clears = inference.clears(known, peer(rules, world, me, whom) if whom >= 0 else None)
         why = f"{decided.rule} {','.join(decided.whom)}"
-        return Answer(word, whom, certain, why, clears, inference.has_data(known))
+        announces = said.name.lower() if said else ""
+        return Answer(word, whom, decided.certain, why, clears, announces)
 
     def beside(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide beside a VM that boots."""
@@ -161,6 +162,7 @@ class Real:
             identity=identity(world, disk.identity),
             members=names(disk.members) if disk.identity else None,
             record=record(world, disk.note),
+            partial=disk.half and disk.note.word == "joining",
             again=world.nodes[me].again,
             discard=rules.discards,
             phase=phase,

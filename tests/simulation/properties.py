@@ -82,7 +82,6 @@ def permitted(rules: Rules) -> set[str]:
         "own_data": {"alone", "strip"},
         "removed": {"remove", "strip", "alone"},
         "farewell": {"wipe", "strip"},
-        "cut_join": {"wipe"},
         "two_clusters": {"wipe", "strip"},
         "left": {"hook"},
     }

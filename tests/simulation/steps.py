@@ -130,7 +130,7 @@ def _stale(rules: Rules, world: World, me: int, other: int) -> tuple[str, World]
 
 
 def _boot(_rules: Rules, world: World, me: int, mode: str, other: int) -> tuple[str, World]:
-    booted = with_node(world, me, vm="booting", at=("settle", mode, other), announced=False)
+    booted = with_node(world, me, vm="booting", at=("settle", mode, other), announced="")
     return f"{me + 1}'s VM boots", booted
 
 
@@ -167,13 +167,13 @@ def _looks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[
     name, disk = f"{me + 1}", world.nodes[me].disk
     answer = brain.before(rules, world, me)
     if answer.word == "wait":
-        waits = with_node(world, me, announced=answer.certain, said=answer.why)
+        waits = with_node(world, me, announced=answer.announces, said=answer.why)
         if waits != world:
             yield f"{name} waits", waits
         return
     if answer.word == "refuse":
         said = answer.why or "refused"
-        ended = with_node(world, me, at=("ended",), said=said, announced=False)
+        ended = with_node(world, me, at=("ended",), said=said, announced="")
         yield f"{name} refuses", ended
         return
     at: At = ("boot", "data", -1)
@@ -200,13 +200,11 @@ def _prepares(world: World, me: int, answer: Answer) -> At:
     """Return what is done before a VM boots that is to join, as `prepare_to_join` does."""
     other, its = answer.whom, world.nodes[answer.whom].disk
     at: At = ("boot", "join", other)
-    if not world.nodes[me].disk.identity or answer.clears:
+    if not world.nodes[me].disk.identity:
         at = ("stale", other)
-    at = ("mark", Note("joining", other, its.identity, its.members), at)
-    if not answer.clears:
-        return at
-    left = Note("left", other, its.identity, its.members - {me})
-    return ("mark", left, ("clear", at)) if answer.has_data else ("clear", at)
+    elif answer.clears:
+        at = ("clear", ("stale", other))
+    return ("mark", Note("joining", other, its.identity, its.members), at)
 
 
 def _settles(
@@ -343,8 +341,13 @@ def _leaves(world: World, me: int, after: str, before: Note) -> World:
     others = node.disk.members - {me}
     back = ("stop",) if after == "off" else ("serve",)
     reached = [o for o in others if world.nodes[o].vm == "running" and me in running_with(world, o)]
-    joining = [o for o in reached if world.nodes[o].disk.note.word == "joining"]
-    if not others or len(reached) < len(others) or len(joining) == len(reached):
+    stays = [
+        o
+        for o in reached
+        if not world.nodes[o].disk.half
+        and world.nodes[o].disk.note.word not in {"joining", "starting", "leaving", "left"}
+    ]
+    if not stays or len(reached) < len(others):
         world = goes_down(world, me) if after == "off" else world
         at = ("mark", before, back)
         return with_node(world, me, at=at, vm="going" if after == "off" else node.vm)

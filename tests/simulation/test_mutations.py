@@ -36,7 +36,6 @@ WITHOUT_A_RULE = {
     "home": "three, farewells",
     "outside": "three, hooks",
     "apart": "three, partitions",
-    "cut_join": "two, first start",
 }
 
 
@@ -72,7 +71,7 @@ def never_through(known: Known) -> bool:
     return inference_has_data(known) and known.record.marker is not Marker.JOINING
 
 
-inference_has_data = inference.has_data
+inference_has_data, inference_clears = inference.has_data, inference.clears
 MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
     "joins without reaching all": (
         "join_one_of",
@@ -97,7 +96,16 @@ MUTATIONS: dict[str, tuple[str, Callable[..., object], str]] = {
     "nobody runs in our cluster": ("ours", lambda *_: {}, "three, farewells"),
     "all run in our cluster": ("ours", lambda known, _: inference.up(known), "two, farewells"),
     "nobody has removed us": ("removed_by", lambda _: (), "two, farewells"),
-    "nothing that a join has left is a copy": ("is_copy_of", lambda *_: False, "two, first start"),
+    "a join that was cut has come through": (
+        "has_data",
+        lambda known: inference_has_data(known._replace(partial=False)),
+        "two, first start",
+    ),
+    "what a cut join has left is kept": (
+        "clears",
+        lambda known, target: inference_clears(known._replace(partial=False), target),
+        "two, lost disks",
+    ),
     "nobody is in between": ("in_between", lambda _: False, "three, hooks"),
     "all are in between": ("in_between", lambda _: True, "two, first start"),
     "all may lose their data": ("may_discard", lambda _: True, "two, hooks"),

@@ -147,6 +147,7 @@ def test_a_sequence_ends_well(name: str) -> None:
     assert not world.wrong
 
 
+CAME_BACK = "two that left one after the other start first; the one that came back has the data"
 STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "one is removed, and another one that still lists it brings it back": (
         Rules(3, acts=ALL_ACTS),
@@ -230,8 +231,8 @@ STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
             "2 has stopped",
             "start 2",
             "2 decides: join",
-            "2 deletes a schema that nobody has used",
             "2 notes 'joining'",
+            "2 deletes a schema that nobody has used",
             "2 has its stale entry removed",
             "2's VM boots",
             "2's Mnesia starts",
@@ -248,7 +249,7 @@ STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
             RESTS,
         ),
     ),
-    "the two that left one after the other start first, and the one that came back has the data": (
+    CAME_BACK: (
         Rules(3, leaves=True, acts=frozenset({"start", "stop", "kill", "hook"})),
         (
             "stop 3",
@@ -265,8 +266,8 @@ STEP_BY_STEP: dict[str, tuple[Rules, tuple[str, ...]]] = {
             "kill 1",
             "start 3",
             "3 decides: join",
-            "3 deletes a schema that nobody has used",
             "3 notes 'joining'",
+            "3 deletes a schema that nobody has used",
             "3 has its stale entry removed",
             "3's VM boots",
             "3's Mnesia starts",
@@ -306,6 +307,21 @@ def test_a_sequence_that_breaks_something_is_found_again(monkeypatch: pytest.Mon
     monkeypatch.setattr(decision, "RULES", forgetful)
     monkeypatch.setattr(inference, "has_data", lambda _: False)
     monkeypatch.setattr(decision, "has_data", lambda _: False)
+    brain = Real()
+    assert replay(rules, brain, formed(rules, brain), words).wrong
+
+
+def test_who_says_that_it_is_empty_though_it_knows_others_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A primary believes it, and starts a second cluster."""
+    rules, words = STEP_BY_STEP[CAME_BACK]
+
+    def announced(known: knowledge.Known) -> knowledge.State | None:
+        waits = known.target is not None and not inference.has_data(known)
+        return knowledge.State.EMPTY if waits else None
+
+    monkeypatch.setattr(inference, "announced", announced)
     brain = Real()
     assert replay(rules, brain, formed(rules, brain), words).wrong
 

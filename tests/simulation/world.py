@@ -51,7 +51,7 @@ class Node(NamedTuple):
     disk: Disk = Disk()
     at: At = ("off",)
     vm: str = "none"
-    announced: bool = False
+    announced: str = ""
     checked: bool = False
     doubts: bool = False
     locks: bool = False
@@ -118,7 +118,7 @@ class Answer(NamedTuple):
     certain: bool = True
     why: str = ""
     clears: bool = False
-    has_data: bool = False
+    announces: str = ""
 
 
 def connected(world: World, me: int, other: int) -> bool:
@@ -147,7 +147,7 @@ def sees(rules: Rules, world: World, me: int, other: int) -> str:
     if not resolves(rules, world, me, other):
         return "absent"
     if node.vm in {"none", "died"}:
-        return "empty" if node.announced else "stopped"
+        return node.announced or "stopped"
     return {"booting": "starting", "going": "going"}.get(node.vm, "up")
 
 

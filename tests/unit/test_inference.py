@@ -6,13 +6,13 @@ import pytest
 from knowledge_tools import FIRST, ME, OF_ME, OLD, ONE, THIRD, TWO, known
 
 from member_entrypoint.cluster.inference import (
+    announced,
     clears,
     cluster_of,
     has_data,
     in_between,
     is_cluster,
     is_own_data,
-    waits_empty,
 )
 from member_entrypoint.cluster.knowledge import (
     NOBODY,
@@ -45,6 +45,7 @@ def on_disk(record: Record, identity: str = OF_ME, members: frozenset[str] | Non
         (on_disk(Record(Marker.LEFT, FIRST, OLD)), False),
         (on_disk(Record(Marker.JOINING, FIRST, OLD)), False),
         (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD, TWO), True),
+        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD, TWO)._replace(partial=True), False),
         (on_disk(Record(Marker.JOINING, FIRST), "", None), False),
         (on_disk(Record(Marker.LEAVING, FIRST, OLD), OLD, TWO), True),
         (on_disk(Record(Marker.LEAVING, FIRST, OLD)), False),
@@ -69,27 +70,19 @@ def test_a_schema_has_data_unless_it_is_known_that_nobody_has_used_it(
         (on_disk(Record(Marker.JOINING, FIRST, OLD), ""), None, False),
         (on_disk(Record(Marker.JOINING, FIRST, OLD))._replace(has_schema=False), None, False),
         (on_disk(Record(Marker.JOINED, FIRST, OLD)), None, False),
-        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.UP, OLD), True),
-        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.UP, OF_ME), False),
-        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.STARTING, OLD), False),
+        (on_disk(Record(Marker.JOINING, FIRST, OLD), OLD), Peer(State.UP, OLD), False),
         (
-            on_disk(Record(Marker.JOINING, FIRST, OLD), OLD),
-            Peer(State.UP, OLD, serves=False),
-            False,
+            on_disk(Record(Marker.JOINING, FIRST, OLD), OLD)._replace(partial=True),
+            Peer(State.UP, OLD),
+            True,
         ),
-        (
-            on_disk(Record(Marker.JOINING, FIRST, OLD), OLD),
-            Peer(State.UP, OLD, record=Record(Marker.JOINING, THIRD, OLD)),
-            False,
-        ),
-        (on_disk(Record(Marker.LEFT, FIRST, OLD), OLD), Peer(State.UP, OLD, serves=False), True),
         (on_disk(Record(Marker.LEFT, FIRST, OF_ME), OLD), Peer(State.UP, OLD), False),
     ],
 )
 def test_a_schema_is_deleted_only_if_it_is_known_whose_it_is(
     what: Known, target: Peer | None, *, expected: bool
 ) -> None:
-    """And not the one of the cluster to join, unless a join has left it, and others have all."""
+    """And not the one of the cluster to join, unless tables are missing."""
     assert clears(what, target) is expected
 
 
@@ -214,18 +207,19 @@ EMPTY = Peer(State.EMPTY)
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        (known(), True),
-        (known(target=None), False),
-        (on_disk(Record(Marker.JOINED, FIRST, OLD), OLD, TWO), False),
-        (known(record=Record(Marker.LEFT, FIRST, OLD, frozenset({FIRST, ME}))), True),
-        (known(record=LEFT), False),
-        (known(record=LEFT, peers={THIRD: Peer(State.STOPPED)}), False),
-        (known(record=LEFT, peers={FIRST: EMPTY}), False),
-        (known(record=LEFT, peers={THIRD: EMPTY}), True),
+        (known(), State.EMPTY),
+        (known(target=None), None),
+        (on_disk(Record(Marker.JOINED, FIRST, OLD), OLD, TWO), None),
+        (known(record=Record(Marker.LEFT, FIRST, OLD, frozenset({FIRST, ME}))), State.EMPTY),
+        (known(record=LEFT), State.KNOWING),
+        (known(record=LEFT, peers={THIRD: Peer(State.STOPPED)}), State.KNOWING),
+        (known(record=LEFT, peers={FIRST: EMPTY}), State.KNOWING),
+        (known(record=LEFT, peers={THIRD: EMPTY}), State.EMPTY),
+        (known(record=LEFT, peers={THIRD: Peer(State.KNOWING)}), State.EMPTY),
     ],
 )
-def test_who_knows_others_that_may_have_data_does_not_say_that_it_waits_empty(
-    what: Known, *, expected: bool
+def test_who_knows_others_that_may_have_data_does_not_say_that_it_is_empty(
+    what: Known, expected: State | None
 ) -> None:
-    """A primary that hears that from all whom it knows starts a new cluster."""
-    assert waits_empty(what) is expected
+    """A primary that hears that from all whom it sees starts a new cluster."""
+    assert announced(what) is expected

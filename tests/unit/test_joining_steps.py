@@ -17,7 +17,6 @@ from members import make_member
 
 from member_entrypoint import counts, state
 from member_entrypoint.cluster import beside, facts, joining, peers
-from member_entrypoint.cluster.inference import clears, has_data
 from member_entrypoint.cluster.knowledge import Known, Marker, Peer, Record, State
 from member_entrypoint.erlang.distribution import DistributionError
 from member_entrypoint.erlang.rpc import NodeDownError, RpcError
@@ -188,32 +187,6 @@ def test_a_schema_of_the_cluster_to_join_stays(tmp_path: Path) -> None:
     known = Known(ME, FIRST, has_schema=True, identity=OLD, record=record)
     joining.prepare_to_join(member, known._replace(peers={FIRST: up(FIRST)}), FIRST, FAR)
     assert (folder / "schema.DAT").exists()
-
-
-def test_what_a_join_has_left_is_no_data_before_it_is_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A kill in the middle leaves a part of it, with which no VM may start as a member."""
-    member, node = make(tmp_path)
-    folder = mnesia(member)
-    began = Record(Marker.JOINING, FIRST, OLD, frozenset({FIRST}))
-    facts.write_marker(member.places, ME, began)
-    known = Known(ME, FIRST, has_schema=True, identity=OLD, record=began, peers={FIRST: up(ME)})
-    delete, meanwhile = joining.delete_unused_schema, []
-
-    def note(of: Member) -> None:
-        meanwhile.append(facts.read_marker(of.places, ME))
-        delete(of)
-
-    monkeypatch.setattr(joining, "delete_unused_schema", note)
-    joining.prepare_to_join(member, known, FIRST, FAR)
-    [record] = meanwhile
-    left = known._replace(record=record)
-    assert (record.marker, has_data(known), has_data(left)) == (Marker.LEFT, True, False)
-    assert clears(left, up(ME))
-    assert list(folder.iterdir()) == []
-    assert facts.read_marker(member.places, ME).marker is Marker.JOINING
-    assert [question[:3] for question in node.asked] == [(FIRST, "mnesia", "del_table_copy")]
 
 
 def test_the_schema_is_deleted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,17 +539,16 @@ def test_where_members_are_hidden_all_that_run_are_asked_for_again(
     assert (others.pauses, next(answers, None), len(runs(member))) == (1, None, 1)
 
 
-def test_what_a_join_that_was_cut_has_left_does_not_end_the_container(tmp_path: Path) -> None:
-    """The VM that could not start with it is started again, once the other node is there."""
+def test_a_vm_that_ends_while_its_join_lacks_tables_does_not_end_the_container(
+    tmp_path: Path,
+) -> None:
+    """Unless somebody has killed it: it joins anew, once the other node is there."""
     member, _ = make(tmp_path)
     record = Record(Marker.JOINING, FIRST, OLD, frozenset({FIRST}))
-    left = Known(
-        ME, FIRST, has_schema=True, identity=OLD, members=frozenset({FIRST, ME}), record=record
-    )
-    with pytest.raises(TryAgainError, match="a join that was cut"):
+    left = Known(ME, FIRST, has_schema=True, identity=OLD, record=record, partial=True)
+    with pytest.raises(TryAgainError, match="before it had copied all tables"):
         beside.explain(member, left, 1)
-    nothing = left._replace(identity="", record=Record(Marker.JOINING, FIRST, OLD))
-    beside.explain(member, nothing, 1)
+    beside.explain(member, left, 137)
 
 
 def test_a_turn_is_waited_for_until_the_time_is_over(

@@ -1,5 +1,7 @@
 """Reading the identity of a cluster from a schema file, as real Mnesia has written it."""
 
+import itertools
+import shutil
 import struct
 from pathlib import Path
 from typing import Self
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from member_entrypoint.cluster import facts
 from member_entrypoint.erlang import dets, rpc
 from member_entrypoint.places import Places
-from member_entrypoint.terms import TermError
+from member_entrypoint.terms import Atom, TermError
 
 FILE = Path(__file__).parent / "schemas" / "otp25.DAT"
 IDENTITY = "{{1796085092961906401,-576460752303423438,1},a1@vm}"
@@ -23,6 +25,40 @@ def test_identity_and_members_are_read_from_a_schema() -> None:
     records = dets.read(str(FILE))
     assert [record[1] for record in records] == ["schema", "t"]
     assert rpc.read_schema(records) == (IDENTITY, frozenset({"a1@vm"}))
+
+
+@pytest.mark.parametrize(
+    ("tables", "holders"),
+    [
+        ([["a", "b"]], {"a", "b"}),
+        ([["a", "b"], ["a"]], {"a"}),
+        ([["a", "b"], ["b"], ["a", "b"]], {"b"}),
+        ([["a", "b"], []], set()),
+    ],
+)
+def test_who_has_a_copy_of_each_table_is_read_from_a_schema(
+    tables: list[list[str]], holders: set[str]
+) -> None:
+    """Of whatever kind; the schema is the first of them."""
+    kinds = itertools.cycle(map(Atom, rpc.COPIES))
+    records = [
+        (Atom("schema"), Atom(f"t{number}"), [(next(kinds), [Atom(node) for node in nodes])])
+        for number, nodes in enumerate(tables)
+    ]
+    assert rpc.holders_of_all(records) == holders
+    with pytest.raises(TermError):
+        rpc.holders_of_all([])
+
+
+def test_a_node_lacks_tables_if_the_schema_has_one_without_it(tmp_path: Path) -> None:
+    """What cannot be read lacks nothing, as far as is known."""
+    places = Places(str(tmp_path))
+    assert not facts.lacks_tables(places, "a1@vm")
+    for node in ("a1@vm", "another@vm"):
+        Path(places.mnesia(node)).mkdir(parents=True)
+        shutil.copyfile(FILE, Path(places.mnesia(node)) / "schema.DAT")
+    assert not facts.lacks_tables(places, "a1@vm")
+    assert facts.lacks_tables(places, "another@vm")
 
 
 def test_a_block_that_was_given_up_does_not_count(tmp_path: Path) -> None:
