@@ -124,8 +124,6 @@ def _runs(member: Member, known: Known, decision: Decision) -> str:
 def _joins(known: Known, node: str) -> str:
     peer = (known.peers or {})[node]
     loses = ", and lose the data on its volume" if has_data(known) else ""
-    if known.partial:
-        loses = ", anew: an earlier join was cut before it had copied all tables"
     return f"would join {node}, which has {counted(len(peer.members), 'member')}{loses}"
 
 
