@@ -74,9 +74,9 @@ class OwnNode:
         return [(Atom("ok"), written_marker(marker)) if isinstance(marker, Record) else marker]
 
 
-def said(running: set[str], *holders: set[str], ram: set[str] = frozenset()) -> list[object]:  # type: ignore[assignment]
-    """Return the answers of a Mnesia: who runs, who has each table on the disk, and one in RAM."""
-    nodes = [[*map(Atom, sorted({ME, *each}))] for each in (*holders, ram)]
+def said(running: set[str], *holders: set[str]) -> list[object]:
+    """Return the answers of a Mnesia: who runs, who has each table on the disk; one is in RAM."""
+    nodes = [[*map(Atom, sorted({ME, *each}))] for each in (*holders, set())]
     names = [Atom(f"t{number}") for number in range(len(nodes))]
     kinds = [Atom("disc_copies")] * len(holders) + [Atom("ram_copies")]
     schema = [[Atom("schema"), [Atom(ME)]]]
@@ -122,7 +122,7 @@ DOWN = (Atom("badrpc"), Atom("timeout"))
         ([ALL], {"first": DOWN}),
         ([said({FIRST}, {FIRST})], {}),
         ([said(BOTH, BOTH, {THIRD})], {"first": DOWN}),
-        ([said(BOTH, ram=set())], {}),
+        ([said(BOTH)], {}),
         ([said(BOTH, set()), said(BOTH, {FIRST}, set()), ALL], {}),
         ([RpcError("busy"), ALL], {}),
     ],
