@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = "mongooseim@mongooseim-1", "mongooseim@mongooseim-2"
 LEAVES = {"LEAVE_CLUSTER_ON_STOP": "true"}
+TOGETHER = 4
 ROUNDS = int(os.environ.get("BUSY_ROUNDS", "3"))
 
 
@@ -54,16 +55,14 @@ def test_members_that_leave_at_each_stop_stay_one_cluster(cluster: Cluster) -> N
 
 def test_all_that_leave_at_once_keep_the_data(cluster: Cluster) -> None:
     """Each would go with the last copy: `docker compose stop` with LEAVE_CLUSTER_ON_STOP."""
-    members = [cluster.run(host, env=LEAVES) for host in HOSTS]
-    for member in members:
-        member.wait_for_log("Clustered ")
-    write(members[0], "kept")
-    with ThreadPoolExecutor(max_workers=len(members)) as threads:
-        list(threads.map(lambda member: member.stop(grace=60), members))
-    assert [member.exit_status() for member in members] == [0] * len(members)
-    for member in members:
-        member.start()
-    assert_one_cluster(members, "kept", timeout=90)
+    members = list(start_two(cluster, **LEAVES))
+    for _ in range(TOGETHER):
+        with ThreadPoolExecutor(max_workers=len(members)) as threads:
+            list(threads.map(lambda member: member.stop(grace=60), members))
+        assert [member.exit_status() for member in members] == [0] * len(members)
+        for member in members:
+            member.start()
+        assert_one_cluster(members, "kept", timeout=90)
 
 
 def test_the_one_that_remains_serves(cluster: Cluster) -> None:
