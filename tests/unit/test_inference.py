@@ -7,6 +7,7 @@ from knowledge_tools import FIRST, ME, OF_ME, OLD, ONE, THIRD, TWO, known
 
 from member_entrypoint.cluster.inference import (
     announced,
+    can_be_joined,
     clears,
     cluster_of,
     has_data,
@@ -223,3 +224,28 @@ def test_who_knows_others_that_may_have_data_does_not_say_that_it_is_empty(
 ) -> None:
     """A primary that hears that from all whom it sees starts a new cluster."""
     assert announced(what) is expected
+
+
+JOINS = Record(Marker.JOINING, FIRST, OLD)
+
+
+def waiting(record: Record, *members: str) -> Peer:
+    """Return a node whose Mnesia runs, and whose server does not: it waits for all others."""
+    return up(record, *members)._replace(running=frozenset({FIRST}), serves=False)
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        (up(Record(), FIRST), True),
+        (up(JOINS, FIRST), False),
+        (up(Record(Marker.LEAVING, ME, OLD), FIRST), False),
+        (waiting(Record(), FIRST), True),
+        (waiting(JOINS, FIRST), False),
+        (waiting(JOINS, FIRST, ME), True),
+        (waiting(Record(), FIRST, ME, THIRD), False),
+    ],
+)
+def test_one_that_joins_itself_is_not_joined(peer: Peer, *, expected: bool) -> None:
+    """It has not all data yet; where it waits for this very node, it had come through."""
+    assert can_be_joined(known(), peer) is expected
