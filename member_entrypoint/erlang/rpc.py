@@ -244,7 +244,7 @@ def read_schema(records: list[Any]) -> tuple[str, frozenset[str]]:
     found = [record[2] for record in records if record[:2] == (Atom("schema"), Atom("schema"))]
     if len(found) != 1:
         raise TermError("not the records of one schema")
-    return terms.show(dict(found[0])["cookie"]), _holders(found[0])
+    return terms.show(_named(found[0])["cookie"]), _holders(found[0])
 
 
 def holders_of_all(records: list[Any]) -> frozenset[str]:
@@ -260,8 +260,13 @@ def holders_of_all(records: list[Any]) -> frozenset[str]:
 
 def _holders(properties: list[Any]) -> frozenset[str]:
     """Return the nodes that have a copy of a table, of whatever kind."""
-    found = dict(properties)
+    found = _named(properties)
     return frozenset(str(node) for kind in COPIES for node in found.get(kind, []))
+
+
+def _named(properties: list[Any]) -> dict[Any, Any]:
+    """Return properties by their names; raises LookupError or TypeError if they make no sense."""
+    return {item[0]: item[1] for item in properties}
 
 
 def ask_vm_for_schema(release: Release, schema: str) -> tuple[str, frozenset[str]]:

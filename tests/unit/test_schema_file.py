@@ -50,6 +50,20 @@ def test_who_has_a_copy_of_each_table_is_read_from_a_schema(
         rpc.holders_of_all([])
 
 
+@pytest.mark.parametrize("properties", [[("cookie", 1, 2)], [1], 1, [()], [([], 1)]])
+def test_a_schema_whose_properties_make_no_sense_says_nothing(
+    properties: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from damage, or a Mnesia that nobody here has seen: no traceback."""
+    record = (Atom("schema"), Atom("schema"), properties)
+    monkeypatch.setattr(dets, "read", lambda _: [record])
+    places = Places(str(tmp_path))
+    readable = properties == [("cookie", 1, 2)]
+    expected: object = ("1", frozenset()) if readable else ("", None)
+    assert facts.read_schema(places, NODE) == expected
+    assert facts.lacks_tables(places, NODE) is readable
+
+
 def test_a_node_lacks_tables_if_the_schema_has_one_without_it(tmp_path: Path) -> None:
     """What cannot be read lacks nothing, as far as is known."""
     places = Places(str(tmp_path))
