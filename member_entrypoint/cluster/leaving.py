@@ -17,7 +17,7 @@ from member_entrypoint.terms import Atom
 LONGEST_JOIN = 10.0
 """Seconds to wait, before a farewell, for one that copies the data meanwhile."""
 LONGEST_LOOK = 3.0
-"""Seconds for the answer of each other member: one that hangs must not use up the time to stop."""
+"""Seconds for an answer, of our own VM, or of another one to it: the time to stop is short."""
 
 
 def leave(member: Member, deadline: float) -> None:
