@@ -162,6 +162,7 @@ class Writer:
     def _connection(self, member: Member) -> tuple[Connection, int]:
         if member.number not in self._open:
             connection = connect(member, "clients")
+            self._open[member.number] = connection, 0  # `_drop` closes it if it does not answer
             self._open[member.number] = connection, life_of(connection)
         return self._open[member.number]
 

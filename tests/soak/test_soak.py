@@ -7,15 +7,19 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import soak_clients
 from hosts import build_sample
+from loopback import new_address
+from misbehaving_node import Manners, running
 from soak_checks import View, lost_values, not_one_cluster
-from soak_clients import Attempt, Book, call, connect
+from soak_clients import Attempt, Book, Writer, call, connect
 from soak_faults import SoakError
 from soak_members import five
 from soak_operator import Operator
 from soak_plan import KINDS, WORDS, Step, plan
 from soak_run import Run
 
+from member_entrypoint.erlang.distribution import Connection
 from member_entrypoint.terms import Atom
 
 if TYPE_CHECKING:
@@ -178,3 +182,32 @@ def test_a_seed_gives_the_same_steps_and_all_kinds_come() -> None:
     assert list(map(str, first)) == list(map(str, again))
     assert {step.kind for step in first} == KINDS.keys() == WORDS.keys()
     assert list(map(str, first)) != list(map(str, itertools.islice(plan(8), 100)))
+
+
+def test_a_client_leaves_no_connection_open_to_a_member_that_does_not_answer(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is connected, and its first question fails: one that ends just then."""
+    opened: list[Connection] = []
+    closed: list[Connection] = []
+
+    class Watched(Connection):
+        def close(self) -> None:
+            super().close()
+            closed.append(self)
+
+    def connect_to_it(_member: object, host: str) -> Connection:
+        name, port = "mongooseim@chat-1", node.epmd_port
+        opened.append(Watched(node.address, name, host, "sample", SHORT, epmd_port=port))
+        return opened[-1]
+
+    monkeypatch.setattr(soak_clients, "connect", connect_to_it)
+    with running(new_address(), Manners()) as node:
+        writer = Writer(run.members[:1], Book(), SEED)
+        writer.identity = "ours"
+        with writer:
+            give_up = time.monotonic() + SHORT
+            while len(opened) < 2 and time.monotonic() < give_up:
+                time.sleep(0.01)
+    assert len(opened) > 1
+    assert closed == opened
