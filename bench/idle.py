@@ -161,7 +161,7 @@ def _start(bench: Shop, cluster: Cluster) -> dict[str, list[int]]:
 
 
 def _helpers(pid: int) -> list[int]:
-    return [child for child in processes.children(pid) if processes.program(child) == "python3"]
+    return [child for child in processes.children(pid) if processes.program(child) == "watch"]
 
 
 def _check(pids: dict[str, list[int]]) -> None:

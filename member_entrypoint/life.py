@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 from member_entrypoint import environment as process_environment
 from member_entrypoint import settings, state, tasks
@@ -117,8 +117,9 @@ def run_server(supervisor: Supervisor, environment: MutableMapping[str, str]) ->
         attempt = Attempt(time.monotonic() + chosen.join_timeout)
         while True:
             if chosen.health_http_port is not None:
-                probes = Helper("answer-probes", "answers probes over HTTP", chosen.root)
-                keep_helper(supervisor, this.log, environment, probes)
+                probes = copy(answer_probes, this, environment, attempt)
+                helper = Helper(probes, "answers probes over HTTP", chosen.root)
+                keep_helper(supervisor, this.log, environment, helper)
             try:
                 return live(supervisor, this, environment, attempt)
             except PartitionError:
@@ -176,7 +177,7 @@ def live(
     if known.alone:
         facts.forget_unfinished(this.places, this.node, known.record)
     if waits or attempt.again or chosen.wait_for or chosen.discovery_file:
-        run_helper(supervisor, copy("look", this, environment, attempt), environment)
+        run_helper(supervisor, copy(look, this, environment, attempt), environment)
     if chosen.bootstrap_enabled:
         bootstrap = [this.release.control_script, "bootstrap"]
         before = given_etc.contents(this.release)
@@ -193,27 +194,59 @@ def live(
 
     helpers = []
     if chosen.discovery_file:
-        helpers.append(Helper("discover", f"keeps {chosen.discovery_file}", chosen.root))
+        keeps = copy(discover, this, environment, attempt)
+        helpers.append(Helper(keeps, f"keeps {chosen.discovery_file}", chosen.root))
     if not known.alone:
-        helpers.append(
-            Helper("watch", "watches for partitions", chosen.root, {"restarts": attempt.restarts})
-        )
+        watches = copy(watch, this, environment, attempt)
+        helpers.append(Helper(watches, "watches for partitions", chosen.root))
     service = Service(supervisor, this, vm, environment, helpers)
-    return service.run(copy("settle", this, environment, attempt))
+    return service.run(copy(settle, this, environment, attempt))
 
 
-def copy(name: str, this: Member, environment: Mapping[str, str], attempt: Attempt) -> Copy:
-    """Return the helper `look` or `settle` of `starting`, which is a copy of this process."""
+def look(this: Member, attempt: Attempt) -> None:
+    """Do what must come before the VM; as for `starting.look`."""
+    from member_entrypoint import starting  # PID 1 needs none of what helpers import
 
-    def does() -> None:
-        from member_entrypoint import starting  # PID 1 needs none of this
+    starting.look(this, attempt.deadline, again=attempt.again)
 
-        if name == "look":
-            starting.look(this, attempt.deadline, again=attempt.again)
-        else:
-            starting.settle(this, attempt.deadline)
 
-    return Copy(name, lambda: tasks.finish(name, environment, does))
+def settle(this: Member, attempt: Attempt) -> None:
+    """See the node become what it should be; as for `starting.settle`."""
+    from member_entrypoint import starting
+
+    starting.settle(this, attempt.deadline)
+
+
+def watch(this: Member, attempt: Attempt) -> None:
+    """Watch for partitions until this process is ended; raises `PartitionError`."""
+    from member_entrypoint.cluster import partitions
+
+    partitions.watch(this, attempt.restarts)
+
+
+def discover(this: Member, _attempt: Attempt) -> None:
+    """Keep the file of nodes for CETS in step with DNS until this process is ended."""
+    from member_entrypoint.cluster import discovery
+
+    discovery.keep_file_current(this)
+
+
+def answer_probes(this: Member, _attempt: Attempt) -> None:
+    """Answer probes over HTTP until this process is ended."""
+    from member_entrypoint.health import http_server
+
+    http_server.run(this.settings)
+
+
+def copy(
+    does: Callable[[Member, Attempt], None],
+    this: Member,
+    environment: Mapping[str, str],
+    attempt: Attempt,
+) -> Copy:
+    """Return the helper, a copy of this process, that does one of the above."""
+    name = does.__name__.replace("_", "-")
+    return Copy(name, lambda: tasks.finish(name, environment, lambda: does(this, attempt)))
 
 
 def prepare(

@@ -1,13 +1,11 @@
-"""The tasks of helper processes: PID 1 starts each in a process of its own, watches it, ends it.
+"""The tasks of helpers that are no copies of PID 1: each ends soon, or may not have its memory.
 
 A helper may block, fail or be killed at any moment, and leaves no memory behind. The command line
 is `python3 -I -m member_entrypoint.tasks TASK NAME=VALUE...`, made by `pid1.helpers.task`; the exit
-status is that of the contract. Each task imports what it needs: a helper that stays beside the
-server should hold little memory.
+status is that of the contract. Each task imports what it needs.
 """
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 
 from member_entrypoint import environment, settings
@@ -53,30 +51,6 @@ def leave(variables: Variables, deadline: str, elsewhere: str = "") -> None:
             counts.write(member.settings.root, counts.LEAVE, said)
 
 
-def watch(variables: Variables, restarts: str, pause: str = "0") -> None:
-    """Watch for partitions until this process is ended; raises `PartitionError`."""
-    time.sleep(float(pause))  # before whatever may fail
-    from member_entrypoint.cluster import partitions
-
-    partitions.watch(_member(variables), int(restarts))
-
-
-def discover(variables: Variables, pause: str = "0") -> None:
-    """Keep the file of nodes for CETS in step with DNS until this process is ended."""
-    time.sleep(float(pause))
-    from member_entrypoint.cluster import discovery
-
-    discovery.keep_file_current(_member(variables))
-
-
-def answer_probes(variables: Variables, pause: str = "0") -> None:
-    """Answer probes over HTTP until this process is ended."""
-    time.sleep(float(pause))
-    from member_entrypoint.health import http_server
-
-    http_server.run(settings.read(variables))
-
-
 def choose_release(variables: Variables) -> None:
     """Make the release in /member the active one, if there is one; else the image's."""
     from member_entrypoint.places import Places
@@ -96,9 +70,6 @@ def full_name(variables: Variables, host: str) -> None:
 TASKS: dict[str, Callable[..., None]] = {
     "explain": explain,
     "leave": leave,
-    "watch": watch,
-    "discover": discover,
-    "answer-probes": answer_probes,
     "choose-release": choose_release,
     "full-name": full_name,
 }

@@ -1,7 +1,7 @@
 """The helper processes of PID 1: they do what takes time or needs large libraries.
 
 A helper may block, fail or be killed at any moment; PID 1 starts it, watches it and ends it. Our
-own helpers do one of the tasks in `member_entrypoint.tasks`, or are copies of PID 1.
+own helpers are copies of PID 1, or do one of the tasks in `member_entrypoint.tasks`.
 """
 
 import contextlib
@@ -50,8 +50,8 @@ EXPLAINED = {
 class Copy(NamedTuple):
     """A helper that is a copy of PID 1: what it does in one word, and the work itself.
 
-    The VM waits for it, or boots beside it: this is a start without an interpreter and imports. The
-    work returns the exit status.
+    It starts without an interpreter and imports, and shares the memory of PID 1 with it. The work
+    returns the exit status.
     """
 
     name: str
@@ -96,7 +96,7 @@ def start_helper(
 ) -> int:
     """Start a helper and return its pid; `output` is a descriptor for what a program prints."""
     if isinstance(helper, Copy):
-        return supervisor.fork(helper.work, environment)
+        return supervisor.fork(helper.name, helper.work, environment)
     return supervisor.spawn(helper, environment, output=output)
 
 
@@ -138,15 +138,14 @@ def run_helper(
 
 
 class Helper(NamedTuple):
-    """A helper that runs beside the server: its task, what it does in words, and for which root.
+    """A helper that runs beside the server: what it is, what it does in words, and for which root.
 
-    `arguments` are those of the task; `root` is the folder in which its failures are noted.
+    `root` is the folder in which its failures are noted.
     """
 
-    name: str
+    copy: Copy
     purpose: str
     root: str
-    arguments: Mapping[str, object] = {}
 
 
 def keep_helper(  # noqa: PLR0913 - who, where, and what came before
@@ -177,9 +176,12 @@ def keep_helper(  # noqa: PLR0913 - who, where, and what came before
             keep_helper(supervisor, log, environment, helper, pause=longer, failures=count)
         return True
 
-    command = task(helper.name, **helper.arguments, pause=pause)
+    def work() -> int:
+        time.sleep(pause)  # before whatever may fail
+        return helper.copy.work()
+
     try:
-        supervisor.spawn(command, environment, on_end=start_again)
+        supervisor.fork(helper.copy.name, work, environment, on_end=start_again)
     except EntrypointError as error:
         log.error(f"no helper {helper.purpose}: {error}")
 
@@ -188,7 +190,7 @@ def _say_failure(log: Log, helper: Helper, ended: Ended, count: int, pause: floa
     """Count a failure, and log it; those after `AGAIN_AND_AGAIN` are only noted."""
     from member_entrypoint import counts  # no start needs it
 
-    counts.add(helper.root, counts.FAILURES + helper.name)
+    counts.add(helper.root, counts.FAILURES + helper.copy.name)
     if count < AGAIN_AND_AGAIN:
         text = f"the helper that {helper.purpose} has ended, starting it again"
         log.warning(text, how=ended.how, after_seconds=pause)
@@ -197,4 +199,4 @@ def _say_failure(log: Log, helper: Helper, ended: Ended, count: int, pause: floa
         text = f"the helper that {helper.purpose} fails again and again, so nobody does that now"
         log.error(text, how=ended.how, tried_every_seconds=LONGEST_PAUSE)
     with contextlib.suppress(OSError):
-        state.note_failing(helper.root, helper.name, time.monotonic())
+        state.note_failing(helper.root, helper.copy.name, time.monotonic())

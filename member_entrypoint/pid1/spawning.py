@@ -89,11 +89,11 @@ def keep_only_standard_streams() -> None:
 
 
 def become_child(
-    work: Callable[[], int], environment: Mapping[str, str], *, ready: int
+    name: str, work: Callable[[], int], environment: Mapping[str, str], *, ready: int
 ) -> NoReturn:
     """Do `work` in this copy of PID 1, as a program of its own would, and exit with its status.
 
-    The descriptor `ready` is closed when this process has its own session.
+    The descriptor `ready` is closed when this process has its own session; `name` is shown by `ps`.
     """
     status = EntrypointError.status
     try:
@@ -107,10 +107,20 @@ def become_child(
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         process_environment.replace(environment)
+        _take_name(name)
         status = work()
         sys.stdout.flush()
     finally:
         os._exit(status)
+
+
+def _take_name(name: str) -> None:
+    """Be shown as `name`, since the command line is that of PID 1 (proc(5), comm)."""
+    try:
+        with open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write(name)
+    except OSError:
+        return  # it is for people only
 
 
 def become_subreaper() -> None:

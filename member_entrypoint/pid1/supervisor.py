@@ -6,6 +6,7 @@ the only one in its process that waits for children; whatever else has to be don
 joining) is done by helper *processes*, which it spawns, watches and ends like any other child.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -116,18 +117,25 @@ class Supervisor:
             raise CommandNotRunnableError(
                 f"{command[0]}: cannot be run ({error.strerror})"
             ) from None
-        self._ours.add(pid)
-        if on_end is not None:
-            self._on_end[pid] = on_end
+        self._note_child(pid, on_end)
         return pid
 
-    def fork(self, work: Callable[[], int], environment: Mapping[str, str]) -> int:
+    def fork(
+        self,
+        name: str,
+        work: Callable[[], int],
+        environment: Mapping[str, str],
+        *,
+        on_end: Callable[[Ended], bool] | None = None,
+    ) -> int:
         """Have a copy of this process do `work` and end with the status that it returns.
 
-        Like a program that `spawn` starts, it has a session, signals and an environment of its own;
-        what is imported and read here, it need not import and read. Returns its pid. Raises
+        Like a program that `spawn` starts, it has a session, signals and an environment of its own,
+        and a `name` for `ps` and `top`, of 15 characters at most; what is imported and read here,
+        it need not import and read. `on_end` is as for `spawn`. Returns its pid. Raises
         `CommandNotRunnableError`.
         """
+        gc.freeze()  # its collector leaves alone what it shares with us, so that it stays shared
         reading, writing = os.pipe()
         try:
             pid = os.fork()
@@ -139,13 +147,18 @@ class Supervisor:
             ) from None
         if pid == 0:
             os.close(reading)
-            become_child(work, environment, ready=writing)
+            become_child(name, work, environment, ready=writing)
         # Until it has its own process group it cannot be ended with all that it starts.
         os.close(writing)
         os.read(reading, 1)
         os.close(reading)
-        self._ours.add(pid)
+        self._note_child(pid, on_end)
         return pid
+
+    def _note_child(self, pid: int, on_end: Callable[[Ended], bool] | None) -> None:
+        self._ours.add(pid)
+        if on_end is not None:
+            self._on_end[pid] = on_end
 
     def wait(self, deadline: float | None = None) -> Ended | int | None:
         """Return the next thing that happens: a child of ours ended, or a signal's number came.

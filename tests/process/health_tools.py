@@ -138,4 +138,4 @@ def vm(running: Running) -> int:
 
 def helper(running: Running) -> int:
     """Return the pid of the process that answers over HTTP, once there is one."""
-    return eventually(lambda: running.child_that_runs("answer-probes"), "somebody answers")
+    return running.helper("answer-probes")

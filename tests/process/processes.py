@@ -166,10 +166,14 @@ class Running:
                 return pid
         return 0
 
-    def copy(self) -> int:
-        """Return the pid of the child that is a copy of its parent; 0 if there is none."""
-        ours = arguments_of(self.pid)
-        return next((pid for pid in children_of(self.pid) if arguments_of(pid) == ours), 0)
+    def helper(self, name: str) -> int:
+        """Return the pid of the helper of that name, a copy of our program, once there is one."""
+
+        def found() -> int:
+            named = (pid for pid in children_of(self.pid) if status_of(pid).get("Name") == name)
+            return next(named, 0)
+
+        return eventually(found, f"the helper {name} runs")
 
     def send(self, number: int) -> None:
         """Send our program a signal."""

@@ -9,7 +9,7 @@ import venv
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import MEMBER, Machine, Mode, Program, eventually
+from processes import MEMBER, Machine, Mode, Program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +164,7 @@ def test_server_a_helper_that_dies_stops_the_vm(
     """The one that sees to it that the node becomes what it should be is missed, not ignored."""
     running = machine.start(member, environment=release.environment("booting"))
     running.wait_for_output("vm is up")
-    helper = eventually(running.copy, "the helper runs")
+    helper = running.helper("settle")
     os.kill(helper, signal.SIGKILL)
     assert running.wait() == 70
     assert "settle" in running.output()

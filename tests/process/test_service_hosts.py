@@ -164,7 +164,7 @@ def test_a_node_that_dns_misses_once_stays_listed(
     with name_servers(release.root, zone):
         running = machine.start(member, environment=cets(release, nodes))
         running.wait_for_output("MongooseIM started")
-        discover = eventually(lambda: running.child_that_runs("discover"), "the helper runs")
+        discover = running.helper("discover")
         eventually(lambda: looks(zone), "it looks")
         zone.pods(0)
         eventually(lambda: looks(zone), "it looks, and misses one")
@@ -172,7 +172,7 @@ def test_a_node_that_dns_misses_once_stays_listed(
         eventually(lambda: looks(zone), "it looks, and finds it again")
         assert nodes.read_text() == lines(0, 1)
         assert "gone=mongooseim" not in running.output()
-        assert running.child_that_runs("discover") == discover
+        assert running.helper("discover") == discover
 
 
 def looks(zone: Dns) -> bool:

@@ -88,7 +88,7 @@ def test_server_a_copy_of_pid_1_is_like_a_program_of_its_own(
         before=("env", "--ignore-signal=HUP,USR2"),
     )
     running.wait_for_output("vm is up")
-    helper = eventually(running.copy, "the helper runs")
+    helper = running.helper("settle")
     eventually(partial(has_only_standard_streams, helper), "it has only these")
     signals = status_of(helper)
     assert int(signals["SigBlk"], 16) == 0

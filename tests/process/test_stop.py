@@ -249,7 +249,7 @@ def test_server_stop_while_asking_the_node_to_join_is_prompt(
     environment = silent_node.environment(JOIN_CLUSTER="true", STOP_TIMEOUT=FAR)
     running = machine.start(member, environment=environment)
     running.wait_for_output(f"joining {PRIMARY}")
-    helper = eventually(running.copy, "the helper runs")
+    helper = running.helper("look")
     eventually(
         lambda: any(
             connection.raddr and connection.raddr.port != EPMD_PORT

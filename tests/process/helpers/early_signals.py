@@ -19,7 +19,7 @@ def main() -> int:
 
     os.setsid = signalled_before
     supervisor = Supervisor()
-    pid = supervisor.fork(lambda: 7, dict(os.environ))
+    pid = supervisor.fork("early", lambda: 7, dict(os.environ))
     ended = supervisor.wait_for(pid, time.monotonic() + 10)
     sys.stdout.write(f"{ended.how if ended else 'not at all'}\n")
     return 0
