@@ -30,6 +30,14 @@ from builder_entrypoint.texts import HELP, plan
 def main() -> int:
     """Build the commit that arguments and environment name; return the exit status."""
     signals = Signals()
+    try:
+        return run(signals)
+    finally:
+        signals.end()
+
+
+def run(signals: Signals) -> int:
+    """Do what arguments and environment say; return the exit status."""
     environment = dict(os.environ)
     try:
         settings = read_settings(sys.argv[1:], environment)

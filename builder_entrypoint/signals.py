@@ -29,6 +29,14 @@ class Signals:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
+    def end(self) -> None:
+        """Take no more stop requests: the exit status is known.
+
+        While the interpreter ends it puts back the default handlers, with which a signal would
+        change that status.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
     def check(self) -> None:
         """Raise `StoppedError` if a stop was requested."""
         if self.requested is not None:

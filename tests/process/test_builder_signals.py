@@ -10,13 +10,14 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import tarfile
 import time
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from builder_tools import DEADLINE, RELEASE, Repository, Workshop
+from builder_tools import DEADLINE, RELEASE, ROOT, Repository, Workshop
 from processes import eventually, tool
 
 if TYPE_CHECKING:
@@ -93,6 +94,28 @@ def test_stop_at_the_very_beginning_is_not_lost(workshop: Workshop, repository: 
     assert result.status == 1
     assert result.said[-2:] == ["stopped by SIGTERM", "build failed"]
     assert workshop.tarballs() == []
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--version"], 0), (["p", "/nowhere"], 1)])
+def test_a_signal_while_the_interpreter_ends_changes_no_status(
+    tmp_path: Path, arguments: list[str], status: int
+) -> None:
+    """When it has put back the default handlers; `docker stop` sends a second signal so late."""
+    script = (
+        "import os, sys\n"
+        "from builder_entrypoint.__main__ import main\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, pid=os.getpid(), signals=(1, 2, 3, 15)):\n"
+        "        for number in signals: kill(pid, number)\n"
+        "        os.write(1, b'sent')\n"
+        "late = Late()\n"
+        "raise SystemExit(main())\n"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    environment = {"HOME": str(tmp_path), "BUILDS": str(tmp_path), "PATH": os.defpath}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
+    assert done.stdout.endswith(b"sent")
+    assert done.returncode == status, done.stderr
 
 
 def test_programs_start_with_a_clean_slate(workshop: Workshop, repository: Repository) -> None:
