@@ -1,5 +1,6 @@
 """What the supervisor needs to start programs cleanly: the path, the terminal, the descriptors."""
 
+import gc
 import os
 import signal
 import sys
@@ -108,6 +109,7 @@ def become_child(
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         process_environment.replace(environment)
         _take_name(name)
+        gc.freeze()  # the collector leaves alone what is shared with PID 1, so that it stays shared
         status = work()
         sys.stdout.flush()
     finally:
@@ -115,9 +117,12 @@ def become_child(
 
 
 def _take_name(name: str) -> None:
-    """Be shown as `name`, since the command line is that of PID 1 (proc(5), comm)."""
+    """Be shown as `name`, since the command line is that of PID 1.
+
+    A process that has changed its user may write this file of its own, and not /proc/self/comm.
+    """
     try:
-        with open("/proc/self/comm", "w", encoding="ascii") as file:
+        with open("/proc/thread-self/comm", "w", encoding="ascii") as file:
             file.write(name)
     except OSError:
         return  # it is for people only

@@ -6,7 +6,6 @@ the only one in its process that waits for children; whatever else has to be don
 joining) is done by helper *processes*, which it spawns, watches and ends like any other child.
 """
 
-import gc
 import os
 import signal
 import sys
@@ -135,7 +134,6 @@ class Supervisor:
         it need not import and read. `on_end` is as for `spawn`. Returns its pid. Raises
         `CommandNotRunnableError`.
         """
-        gc.freeze()  # its collector leaves alone what it shares with us, so that it stays shared
         reading, writing = os.pipe()
         try:
             pid = os.fork()

@@ -88,6 +88,7 @@ def runs_as(member: Container, uid: int) -> None:
     """See that all of the member's programs run as `uid`, and that `uid` can use them."""
     own = member.exec("mongooseimctl", "status", user=str(uid))
     assert own.returncode == 0, own.stderr
+    member.wait_for(lambda: "watch" in uids(member), what="the helper, under its own name")
     running = uids(member)
     assert {"beam.smp", "epmd"} <= running.keys()
     assert set().union(*running.values()) == {uid}, running
