@@ -9,6 +9,10 @@ What counts as promised, and may not be lost, is what a member of the cluster ac
 
 All else may be lost: what a member acknowledged that was then killed, or was restarted because it
 was on the losing side of a partition.
+
+Clients write only where the server has started: no real client comes in before. A Mnesia that
+starts takes a transaction as soon as it knows one other copy of the table, and commits it there
+only; the remaining copies never get it (seen with OTP 25).
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ FLUSHED = 4.0
 PAUSE = 0.03
 """Seconds between two writes."""
 KEYS = 300
+LISTENERS = ("erlang", "whereis", [Atom("mongooseim_sup")])
+"""The process that has the listeners; `undefined` until the server has started."""
 ERRORS = (DistributionError, NotRegisteredError, TermError, OSError)
 
 
@@ -141,6 +147,8 @@ class Writer:
         try:
             connection, life = self._connection(member)
             if str(call(connection, mnesia.IDENTITY)) != self.identity:
+                return
+            if call(connection, LISTENERS) == Atom("undefined"):
                 return
         except ERRORS:
             self._drop(member)

@@ -122,6 +122,33 @@ def calm(run: Run) -> Operator:
     return operator
 
 
+def test_clients_write_only_where_the_server_has_started(run: Run) -> None:
+    """Mnesia runs alone on a member: values are acknowledged by all others, none by it."""
+    calm(run)
+    member = run.members[4]
+    with connect(member) as connection:
+        call(connection, ("application", "stop", [Atom("mongooseim")]))
+        with run.writer.pausing():
+            begun = time.monotonic()
+        try:
+            give_up = begun + SHORT
+            while acknowledged_since(run, begun) != run.five.members.keys() - {member.number}:
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
+            time.sleep(1.0)  # some thirty values more
+            assert member.number not in acknowledged_since(run, begun)
+        finally:
+            call(connection, ("application", "start", [Atom("mongooseim"), Atom("permanent")]))
+    calm(run)
+
+
+def acknowledged_since(run: Run, begun: float) -> set[int]:
+    """Return the members that have acknowledged values since `begun`."""
+    with run.writer.pausing():
+        attempts = itertools.chain.from_iterable(run.book.acknowledged.values())
+        return {attempt.member for attempt in attempts if attempt.at > begun}
+
+
 @pytest.mark.parametrize(
     ("view", "said"),
     [
