@@ -37,6 +37,7 @@ PROGRAMS = {
     "ip": "iproute2",
     "iptables": "iptables",
     "make": "make",
+    "mkfs.ext4": "e2fsprogs",
     "nsenter": "util-linux",
     "cc": "gcc",
     "openssl": "openssl",

@@ -24,6 +24,7 @@ from soak_faults import SoakError
 from soak_members import five
 from soak_plan import KINDS, plan
 from soak_run import Run
+from soak_volume import VolumeError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -97,6 +98,9 @@ def main() -> int:
     except KeyboardInterrupt:
         say(f"interrupted; SEED={seed}")
         return 130
+    except VolumeError as error:
+        say(str(error))
+        return 1
     finally:
         if held:
             shutil.rmtree(folder, ignore_errors=True)

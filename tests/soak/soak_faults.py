@@ -55,7 +55,7 @@ def _end(five: Five, step: Step, targets: list[Member]) -> None:
     end_all(targets, step.how)
     for member in targets:
         if member.number in step.wiped:
-            member.wipe()
+            member.volume.wipe()
     for member, pause in zip(targets, step.pauses, strict=True):
         time.sleep(pause)
         member.start()
@@ -120,7 +120,13 @@ def _leave(_five: Five, _step: Step, targets: list[Member]) -> None:
 
 def _full(_five: Five, step: Step, targets: list[Member]) -> None:
     for member in targets:
-        member.fill()
+        member.volume.fill()
+    _live_with_it(step, targets)
+
+
+def _slow(_five: Five, step: Step, targets: list[Member]) -> None:
+    for member in targets:
+        member.volume.slow()
     _live_with_it(step, targets)
 
 
@@ -152,6 +158,7 @@ FAULTS: dict[str, Callable[[Five, Step, list[Member]], None]] = {
     "leave": _leave,
     "full": _full,
     "clock": _clock,
+    "slow": _slow,
 }
 
 

@@ -21,6 +21,7 @@ import psutil
 from dns_server import serving
 from hosts import SLOW, Carrier, Host, hosts, in_network
 from processes import MEMBER, Machine, Mode, Program, children_of, lean_python, tool
+from soak_volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,10 +33,7 @@ PRIMARY = 1
 NUMBERS = range(1, COUNT + 1)
 HUB = "10.88.0.250"
 """The address of the name server and the clients."""
-DISK = "24m"
-"""Size of a data volume, as tmpfs takes it."""
 DATA = "var/lib/mongooseim"
-FILLER = "filler"
 PID_1 = Program(MEMBER, Mode.PID_1)
 CLONE_NEWNET = 0x40000000
 FAKETIME = "libfaketimeMT.so.1"
@@ -63,10 +61,9 @@ class Member:
         self.stopping = False
         self._machine = machine
         self._logs = logs
-        self._data = host.seen_root / DATA
         self._clock = host.root / "clock"
         self.set_clock(0)
-        host.shell(f"mount -t tmpfs -o size={DISK} volume {self._data}")
+        self.volume = Volume(host, host.seen_root / DATA)
 
     @property
     def up(self) -> bool:
@@ -131,29 +128,13 @@ class Member:
         status, output = self.run("health", "ready")
         return "" if status == 0 else output.strip() or f"status {status}"
 
-    def wipe(self) -> None:
-        """Empty the volume."""
-        self.host.shell(f"find {self._data} -mindepth 1 -delete")
-
-    def fill(self) -> None:
-        """Fill the volume, so that nothing more can be written there."""
-        self.host.shell(f"head -c 1g /dev/zero > {self._data / FILLER} 2>/dev/null || true")
-
     def set_clock(self, offset: int) -> None:
         """Let the clock of the VM be wrong by `offset` seconds, within a second."""
         self._clock.write_text(f"{offset:+d}\n")
 
-    def free(self) -> None:
-        """Take away what filled the volume."""
-        self.host.shell(f"rm -f {self._data / FILLER}")
-
     def keep_data(self) -> None:
         """Copy the volume to the logs, from which it can be read later."""
-        target = self._logs / f"chat-{self.number}.data"
-        with contextlib.suppress(subprocess.SubprocessError):
-            self.host.shell(
-                f"rm -rf {target}; cp -a {self._data} {target}; rm -f {target}/{FILLER}"
-            )
+        self.volume.copy(self._logs / f"chat-{self.number}.data")
 
     def said(self) -> str:
         """Return what it has printed since its last start."""
@@ -234,7 +215,7 @@ class Five:
             member.host.shell("iptables -w -F INPUT")
             member.host.link("up")
             member.signal_vm(signal.SIGCONT)
-            member.free()
+            member.volume.heal()
             member.set_clock(0)
 
 

@@ -76,9 +76,11 @@ def _words_of_deaf(step: Step) -> str:
 
 
 def _words_of_meanwhile(step: Step) -> str:
-    what = {"full": "disk of {} full", "clock": f"clock of {{}} set by {step.offset:+d} s"}[
-        step.kind
-    ]
+    what = {
+        "full": "disk of {} full",
+        "clock": f"clock of {{}} set by {step.offset:+d} s",
+        "slow": "disk of {} slow",
+    }[step.kind]
     words = f"{what.format(named(step.targets))} for {step.seconds:.0f} s"
     return f"{words}; {HOW[step.how]} it meanwhile" if step.by else words
 
@@ -96,6 +98,7 @@ WORDS: dict[str, Callable[[Step], str]] = {
     "leave": lambda step: f"{named(step.targets)} leaves, and is restarted",
     "full": _words_of_meanwhile,
     "clock": _words_of_meanwhile,
+    "slow": _words_of_meanwhile,
 }
 """What each kind of fault is in words."""
 
@@ -192,6 +195,7 @@ KINDS: dict[str, tuple[int, Callable[[random.Random, int], Step]]] = {
     "leave": (2, _simple("leave", 1)),
     "full": (2, _full),
     "clock": (2, _clock),
+    "slow": (2, lambda dice, number: replace(_full(dice, number), kind="slow")),
 }
 """Each kind of fault: how often it comes, and what makes one."""
 

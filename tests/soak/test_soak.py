@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import soak_clients
-from hosts import build_sample
+from hosts import Host, build_sample
 from loopback import new_address
 from misbehaving_node import Manners, running
 from soak_checks import View, lost_values, not_one_cluster
@@ -18,6 +21,7 @@ from soak_members import five
 from soak_operator import Operator
 from soak_plan import KINDS, WORDS, Step, plan
 from soak_run import Run
+from soak_volume import FROZEN, Volume, VolumeError
 
 from member_entrypoint.erlang.distribution import Connection
 from member_entrypoint.terms import Atom
@@ -105,12 +109,12 @@ def test_a_second_cluster_is_found(run: Run) -> None:
     """A member with an empty disk that is told to run alone."""
     member = run.members[3]
     member.stop()
-    member.wipe()
+    member.volume.wipe()
     member.start(JOIN_CLUSTER="false")
     with pytest.raises(SoakError, match=f"{member.node} runs in a second cluster"):
         Operator(run.five, NOTHING, run.identity).wait_for_calm(2 * SHORT)
     member.stop()
-    member.wipe()
+    member.volume.wipe()
     member.start()
     calm(run)
 
@@ -147,6 +151,50 @@ def acknowledged_since(run: Run, begun: float) -> set[int]:
     with run.writer.pausing():
         attempts = itertools.chain.from_iterable(run.book.acknowledged.values())
         return {attempt.member for attempt in attempts if attempt.at > begun}
+
+
+def test_a_slow_disk_holds_writes_up_until_it_is_healed(run: Run) -> None:
+    """One of the writes that follow each other waits for a whole frozen time."""
+    host, volume = run.members[0].host, run.members[0].volume
+    assert host.holder is not None
+    file = Path(f"/proc/{host.holder.pid}/root/{volume.path}/written")
+    volume.slow()
+    try:
+        give_up = time.monotonic() + SHORT
+        while seconds_of_write(file) < FROZEN:
+            assert time.monotonic() < give_up
+    finally:
+        volume.heal()
+    file.unlink()  # it would hang if the volume were still frozen
+    calm(run)
+
+
+def seconds_of_write(file: Path) -> float:
+    """Write a byte to the disk; return how long it took."""
+    begun = time.monotonic()
+    with file.open("wb") as opened:
+        opened.write(b".")
+        opened.flush()
+        os.fsync(opened.fileno())
+    return time.monotonic() - begun
+
+
+def test_the_soak_says_what_it_needs_where_no_volume_can_be_made() -> None:
+    """One line, with the reason."""
+
+    class NoLoopDevices(Host):
+        root = Path("/nowhere")
+
+        def __init__(self) -> None:
+            pass
+
+        def shell(self, script: str) -> str:
+            why = "mount: failed to setup loop device\n"
+            raise subprocess.CalledProcessError(1, script, stderr=why)
+
+    said = "the soak needs root, loop devices and ext4: mount: failed to setup loop device"
+    with pytest.raises(VolumeError, match=f"^{said}$"):
+        Volume(NoLoopDevices(), Path("/nowhere/data"))
 
 
 @pytest.mark.parametrize(
