@@ -11,11 +11,11 @@ from console import say
 from bench import engine_api, processes, shop
 from bench.figures import BenchmarkError
 from bench.measurement import OURS, Measurement, Target, interleaved
-from bench.processes import Usage
 
 if TYPE_CHECKING:
     from containers import Cluster
 
+    from bench.processes import Usage
     from bench.shop import Shop
 
 IDLE_TIME = 60.0
@@ -46,7 +46,7 @@ def measure(bench: Shop) -> list[Measurement]:
     with shop.containers(bench) as cluster:
         pids = _start(bench, cluster)
         shop.settle(SETTLING_TIME)
-        if helpers := [child for pid in pids[OURS] for child in _helpers(pid)]:
+        if helpers := [child for pid in pids[OURS] for child in processes.helpers(pid)]:
             pids[HELPER] = helpers
         say(f"    watching {sum(map(len, pids.values()))} idle PID 1 for {IDLE_TIME:.0f} s")
         before = {name: [processes.usage(pid) for pid in each] for name, each in pids.items()}
@@ -55,7 +55,7 @@ def measure(bench: Shop) -> list[Measurement]:
         memory = {name: [processes.memory_mib(pid) for pid in each] for name, each in pids.items()}
         _check(pids)
     used = {
-        name: [_less(now, then) for now, then in zip(after[name], before[name], strict=True)]
+        name: [now.since(then) for now, then in zip(after[name], before[name], strict=True)]
         for name in pids
     }
     return _measurements(used, memory, bench.runs)
@@ -88,7 +88,7 @@ def _alone(cluster: Cluster, name: str) -> float:
         shop.wait_until_printed(container, READY, shop.READY_TIMEOUT)
     shop.settle(SETTLING_TIME)
     pid = engine_api.pid(container.name)
-    helpers = _helpers(pid)
+    helpers = processes.helpers(pid)
     if (name == OURS) != bool(helpers):
         raise BenchmarkError(f"idle: {name} has {len(helpers)} helpers")
     pss = sum(processes.memory_mib(each)[1] for each in (pid, *helpers))
@@ -160,10 +160,6 @@ def _start(bench: Shop, cluster: Cluster) -> dict[str, list[int]]:
     return pids
 
 
-def _helpers(pid: int) -> list[int]:
-    return [child for child in processes.children(pid) if processes.program(child) == "watch"]
-
-
 def _check(pids: dict[str, list[int]]) -> None:
     """Raise BenchmarkError if a supervised process has ended during the measurement."""
     for pid in pids[OURS]:
@@ -173,9 +169,3 @@ def _check(pids: dict[str, list[int]]) -> None:
         for pid in pids[name]:
             if not processes.children(pid):
                 raise BenchmarkError(f"idle: {name} ended while it was watched")
-
-
-def _less(now: Usage, then: Usage) -> Usage:
-    return Usage(
-        now.cpu - then.cpu, now.wake_ups - then.wake_ups, now.preemptions - then.preemptions
-    )

@@ -23,6 +23,14 @@ class Usage(NamedTuple):
     preemptions: int
     """Involuntary context switches."""
 
+    def since(self, earlier: Usage) -> Usage:
+        """Return what was used after `earlier`."""
+        return Usage(
+            self.cpu - earlier.cpu,
+            self.wake_ups - earlier.wake_ups,
+            self.preemptions - earlier.preemptions,
+        )
+
 
 def usage(pid: int) -> Usage:
     """Return the usage of a process with one thread."""
@@ -50,6 +58,15 @@ def memory_mib(pid: int) -> tuple[float, float]:
 def children(pid: int) -> list[int]:
     """Return the pids of its children, including zombies."""
     return [int(word) for word in _read(pid, f"task/{pid}/children").split()]
+
+
+def helpers(pid: int) -> list[int]:
+    """Return the pids of the helpers beside the server of our PID 1: they are copies of it.
+
+    They keep its name where it has dropped root: /proc/self/comm is root's file then.
+    """
+    ours = _read(pid, "cmdline")
+    return [child for child in children(pid) if _read(child, "cmdline") == ours]
 
 
 def program(pid: int) -> str:
