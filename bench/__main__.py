@@ -37,6 +37,7 @@ from bench import (
     shop,
     simulation,
     status,
+    watcher,
 )
 from bench.figures import BenchmarkError
 
@@ -51,6 +52,7 @@ PARTS: dict[str, tuple[Callable[[Shop], list[Measurement]], ...]] = {
     "start": (life.measure, life.measure_plain),
     "join": (join.measure,),
     "idle": (idle.measure, idle.measure_alone),
+    "watcher": (watcher.measure,),
     "probe": (probe.measure,),
     "status": (status.measure,),
     "signals": (init_work.measure_signals,),
