@@ -259,11 +259,15 @@ def test_links_that_take_too_long_are_refused(
 
 
 def test_a_negative_size_is_not_taken_for_all_that_is_left(tmp_path: Path, world: World) -> None:
-    """That is what a read of less than nothing means."""
+    """That is what a read of less than nothing means.
+
+    A newer tarfile (Debian 13 has it: CVE-2025-8194) takes no such header for one.
+    """
     path = tmp_path / "r.tar.gz"
     lie = LIES["a file of less than nothing"]
     path.write_bytes(gzip.compress(unzipped(path, ended=False) + lie + bytes(2 * BLOCK)))
-    with pytest.raises(ConfigurationError, match="the size of 'mongooseim/a' is negative"):
+    said = r"the size of 'mongooseim/a' is negative|has a bad header"
+    with pytest.raises(ConfigurationError, match=said):
         world.install(str(path))
 
 
