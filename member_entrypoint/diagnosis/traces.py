@@ -20,6 +20,8 @@ MOST_READ = 4 << 20  # bytes of all logs together: the container's end waits for
 LARGEST_HEAD = 8192  # bytes of a crash dump that are read: the slogan is its third line
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _SLOGAN = re.compile(rb"^Slogan: (.*)$", re.MULTILINE)
+# Erlang/OTP 27, other than 25, gives the reason as a string of Erlang's, which may be cut.
+_REASON_AS_STRING = re.compile(r'(.{1,300}? \()"((?:[^"\\]|\\.)*)(?:"?\)?|\\)')
 _ERROR = re.compile(r"""\blevel=(?:error|critical|alert|emergency)\b|"level":"(?:error|critical)""")
 
 
@@ -57,9 +59,17 @@ def find(
     slogan, dump = "", ""
     for path in _dumps(release, settings, environment_dump):
         if found := _SLOGAN.search(_new(path, began, 0, head=True)):
-            slogan, dump = found[1].decode(errors="replace").strip(), path
+            slogan, dump = _plain(found[1].decode(errors="replace").strip()), path
             break
     return Traces(slogan, dump, dict(_logs(places, began)))
+
+
+def _plain(slogan: str) -> str:
+    """Return a slogan as Erlang/OTP 25 writes it: its reason is no string."""
+    if not (found := _REASON_AS_STRING.fullmatch(slogan)):
+        return slogan
+    reason = re.sub(r"\\(.)", lambda escaped: " " if escaped[1] in "nrt" else escaped[1], found[2])
+    return f"{found[1]}{reason})"
 
 
 def _dumps(release: Release, settings: Settings, environment_dump: str) -> Iterator[str]:

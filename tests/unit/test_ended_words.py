@@ -25,6 +25,10 @@ MNESIA = (
     "when=2026-12-01T10:00:00.000000+00:00 level=critical Mnesia(mongooseim@chat-2): ** ERROR ** "
     "(core dumped to file: x) ** FATAL ** Failed to merge schema: Bad cookie in table definition"
 )
+OTP_27 = (
+    'Could not start kernel pid (x) ("error in config file \\"/x/app.config\\" (2): '
+    'syntax error before: {}")'
+)
 
 
 def explained(root: Path, log: str = "", slogan: str = "", **how: int) -> str:
@@ -122,12 +126,39 @@ def test_a_line_that_is_quoted_has_no_secret(tmp_path: Path) -> None:
         'Kernel pid terminated (x) ({start,[{password,"hunter2"}]})',
         'error in config file "/x/app.config" (2): syntax error before: "hunter2")',
         'error in config file "/x/app.config" (2): syntax error before: hunter2)',
+        'Kernel pid terminated (x) ("{start,[{password,\\"hunter2\\"}]}")',
+        'Kernel pid terminated (x) ("{start,[{password,\\"hunter2',
+        OTP_27.format("hunter2"),
+        OTP_27.format('\\"hunter2\\"'),
         "x (pgsql://user:hunter2@db/x)",
     ],
 )
 def test_a_slogan_that_is_quoted_has_no_secret(tmp_path: Path, slogan: str) -> None:
     """Nor what a crash dump has of a configuration."""
     assert "hunter2" not in explained(tmp_path, slogan=slogan)
+
+
+@pytest.mark.parametrize(
+    ("slogan", "said"),
+    [
+        (
+            'Kernel pid terminated (x) ("{start,[\\"a \\\\\\"b\\\\\\"\\"]}")',
+            'Kernel pid terminated (x) ({start,["a \\"b\\""]}); see ',
+        ),
+        ('Kernel pid terminated (x) ("{start,[a', "Kernel pid terminated (x) ({start,[a); see "),
+        ('Kernel pid terminated (x) ("{start,\\', "Kernel pid terminated (x) ({start,); see "),
+        (
+            OTP_27.format("b"),
+            "app.config, line 2: syntax error before: a word that is not shown here; correct it",
+        ),
+    ],
+    ids=["strings in it", "cut", "cut in a character", "app.config"],
+)
+def test_a_slogan_of_a_newer_otp_is_read_like_others(
+    tmp_path: Path, slogan: str, said: str
+) -> None:
+    """With Erlang/OTP 27, other than with 25, the reason in it is a string."""
+    assert said in explained(tmp_path, slogan=slogan)
 
 
 def test_a_long_line_is_cut(tmp_path: Path) -> None:
