@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from certificates import Authority
+from certificates import DAYS, Authority
 from loopback import new_address
 from misbehaving_node import Manners, Node, packet, running
 
@@ -51,7 +51,7 @@ class Site:
         self.ours, self.foreign = Authority(folder, "ours"), Authority(folder, "foreign")
         self.good = self.ours.issue("good", "DNS:chat-1", "DNS:chat-2")
         self.locked = self.ours.issue("locked", "DNS:chat-1", password="key of a test")  # noqa: S106
-        self.expired = self.ours.issue("expired", "DNS:chat-1", days=-1)
+        self.expired = self.ours.issue("expired", "DNS:chat-1", ago=DAYS + 1)
         self.elsewhere = self.ours.issue("elsewhere", "DNS:chat-9")
         self.strange = self.foreign.issue("strange", "DNS:chat-1")
 

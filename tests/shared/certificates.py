@@ -11,9 +11,15 @@ if TYPE_CHECKING:
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
-def openssl(*words: str, given: str = "") -> None:
-    """Run openssl; raises CalledProcessError with its words."""
-    subprocess.run(["openssl", *words], input=given, check=True, capture_output=True, text=True)
+DAYS = 10
+"""How long a certificate is valid."""
+
+
+def openssl(*words: str, ago: int = 0) -> None:
+    """Run openssl, as if that was some days ago; raises CalledProcessError with its words."""
+    past = ["faketime", "-f", f"-{ago}d"] if ago else []
+    command = [*past, "openssl", *words]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, capture_output=True, text=True)
 
 
 class Authority:
@@ -25,12 +31,12 @@ class Authority:
         self._key = folder / f"{name}.key"
         self.ca = folder / f"{name}.pem"
         openssl(
-            *("req", "-x509", *NEW_KEY, "-noenc", "-days", "10", "-subj", f"/CN={name}"),
+            *("req", "-x509", *NEW_KEY, "-noenc", "-days", str(DAYS), "-subj", f"/CN={name}"),
             *("-keyout", str(self._key), "-out", str(self.ca)),
         )
 
-    def issue(self, name: str, *hosts: str, days: int = 10, password: str = "") -> Path:
-        """Return the file with a certificate for `hosts`, and its key; expired with days < 0.
+    def issue(self, name: str, *hosts: str, ago: int = 0, password: str = "") -> Path:
+        """Return the file with a certificate for `hosts`, and its key; made some days ago.
 
         A host is `DNS:NAME` or `IP:ADDRESS`.
         """
@@ -46,7 +52,8 @@ class Authority:
         openssl(
             *("x509", "-req", "-in", str(request), "-CA", str(self.ca), "-CAkey", str(self._key)),
             *("-CAcreateserial", "-out", str(made), "-extfile", str(extensions)),
-            *("-days", str(days)),
+            *("-days", str(DAYS)),
+            ago=ago,
         )
         made.write_text(made.read_text() + key.read_text())
         return made
