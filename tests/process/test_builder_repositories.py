@@ -201,7 +201,7 @@ class Family(Repository):
         for command in (fetch, ("checkout", "--quiet", self.pinned)):
             self.git("-C", str(middle), *allow, *command)
         self.middle.git("checkout", "--quiet", "master")
-        self.make(f"@find deps -name hello | xargs cat > {RELEASE}/submodules")
+        self.make(f"@find deps -name hello | sort | xargs cat > {RELEASE}/submodules")
 
 
 @pytest.fixture
