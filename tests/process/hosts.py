@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certificates import Authority
-from processes import MEMBER, ROOT, Machine, Mode, Program, eventually, tool
+from processes import DEADLINE, MEMBER, ROOT, Machine, Mode, Program, eventually, tool
 
 from member_entrypoint import state
 from member_entrypoint.places import Places
@@ -35,7 +35,7 @@ SAMPLE = ROOT / "tests" / "sample_server"
 DOMAIN = "chat.example.com"
 TICKS = "-kernel net_ticktime 4\n"
 """A lost connection is noticed after 5 s, not after a minute."""
-SLOW = 120.0
+SLOW = 4 * DEADLINE
 """Seconds for what takes a few on a machine that does nothing else."""
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HELPERS = Path(__file__).resolve().parent / "helpers"
 MEMBER = ROOT / "member_entrypoint" / "member-entrypoint"
 BUILDER = ROOT / "builder_entrypoint" / "builder-init"
-DEADLINE = 30.0
+DEADLINE = 30.0 * float(os.environ.get("SLOWNESS", "1"))
 """Seconds that anything may take before a test gives up; nothing is expected to take that long."""
 TICK = 0.005
 T = TypeVar("T")
