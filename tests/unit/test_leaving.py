@@ -2,17 +2,20 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from knowledge_tools import FIRST, ME, OLD, THIRD, TWO
+from knowledge_tools import FIRST, ME, OLD, THIRD, TWO, YOUNG
 from members import make_member
 
+from member_entrypoint import state
 from member_entrypoint.cluster import facts
 from member_entrypoint.cluster.facts import marker_file, written_marker
-from member_entrypoint.cluster.knowledge import Marker, Record
-from member_entrypoint.cluster.leaving import leave, leave_for_good
+from member_entrypoint.cluster.knowledge import NOBODY, Marker, Record
+from member_entrypoint.cluster.leaving import LONGEST_LOOK, leave, leave_for_good
 from member_entrypoint.cluster.member import Member
+from member_entrypoint.erlang.reach import Reach
 from member_entrypoint.erlang.rpc import RpcError
 from member_entrypoint.errors import ClusteringError
 from member_entrypoint.pauses import Pauses
@@ -20,9 +23,9 @@ from member_entrypoint.places import Places
 from member_entrypoint.terms import Atom
 
 
-def member_with(root: Path, script: str) -> Member:
+def member_with(root: Path, script: str, **environment: str) -> Member:
     """Return a member whose control script is this shell script."""
-    member = make_member(root, "m-2")
+    member = make_member(root, "m-2", **environment)
     path = Path(member.release.control_script)
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -33,6 +36,13 @@ def member_with(root: Path, script: str) -> Member:
 def test_a_node_that_has_left_is_no_error(tmp_path: Path) -> None:
     """The command gets no question to answer."""
     member = member_with(tmp_path, 'test "$*" = "leave_cluster -f"')
+    leave(member, time.monotonic() + 60.0)
+
+
+def test_the_node_that_leaves_keeps_its_port(tmp_path: Path) -> None:
+    """The VM of the control script would listen on it, too."""
+    member = member_with(tmp_path, 'test "$ERL_AFLAGS" = "-dist_listen false +x"', ERL_AFLAGS="+x")
+    member.__dict__["erlang"] = SimpleNamespace(reach=Reach(node_port=9100))
     leave(member, time.monotonic() + 60.0)
 
 
@@ -58,17 +68,21 @@ class OwnNode:
     def __init__(self, places: Places, *said: object, markers: dict[str, Any]) -> None:
         """Prepare the answers; `said` are those of Mnesia, an exception is raised."""
         self.places, self.said, self.markers = places, list(said), markers
+        self.noted: list[Record] = []
         self.reach: Any = None
 
-    def ask(self, node: str, calls: list[tuple[str, str, list[Any]]], _timeout: float) -> object:
-        """Answer."""
+    def ask(self, node: str, calls: list[tuple[str, str, list[Any]]], timeout: float) -> object:
+        """Answer; who asks for an answer of another node waits longer than that node does."""
         assert node == ME
+        self.noted.append(facts.read_marker(self.places, ME))
         if calls[0][:2] != ("rpc", "call"):
+            assert timeout == LONGEST_LOOK
             said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
             if isinstance(said, Exception):
                 raise said
             return said
-        [(_, _, [other, module, function, [path], _])] = calls
+        [(_, _, [other, module, function, [path], milliseconds])] = calls
+        assert milliseconds == 1e3 * LONGEST_LOOK < 1e3 * timeout <= 2e3 * LONGEST_LOOK
         assert (module, function, path) == ("file", "read_file", marker_file(self.places, other))
         marker = self.markers[other]
         return [(Atom("ok"), written_marker(marker)) if isinstance(marker, Record) else marker]
@@ -97,7 +111,7 @@ def member_of(
     facts.write_marker(member.places, ME, JOINED)
     named = {FIRST: markers.get("first", JOINED), THIRD: markers.get("third", JOINED)}
     own = OwnNode(member.places, *answers, markers=named)
-    own.reach = member.erlang.reach
+    own.reach = Reach()
     member.__dict__["erlang"] = own
     monkeypatch.setattr(Pauses, "pause", lambda _: None)
     monkeypatch.setattr(facts, "read_schema", lambda *_: (OLD, TWO))
@@ -180,3 +194,82 @@ def test_who_is_in_no_cluster_yet_does_not_leave_one(
     with pytest.raises(ClusteringError, match="it is not in one yet"):
         leave_for_good(member, time.monotonic())
     assert facts.read_marker(member.places, ME) == marker
+
+
+def test_who_leaves_notes_whom_before_and_that_it_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The marker for the next start, a note for probes, a line for operators."""
+    member = member_of(tmp_path, monkeypatch, ALL)
+    marker = marker_file(member.places, ME)
+    Path(member.release.control_script).write_text(f"#!/bin/sh\ncp {marker} {tmp_path}/before")
+    state.begin(member.places.root, 5222)
+    text = leave_for_good(member, time.monotonic() + 60.0)
+    assert text == f"MongooseIM node {ME} left its cluster, in which {FIRST}, {THIRD} stay"
+    assert text in capfd.readouterr().out
+    assert state.reason(member.places.root, state.LEFT_FILE) == "this node has left its cluster"
+    leaving = Record(Marker.LEAVING, FIRST, OLD, frozenset(BOTH))
+    assert facts.parse_marker((tmp_path / "before").read_bytes()) == leaving
+    assert facts.read_marker(member.places, ME) == leaving._replace(marker=Marker.LEFT)
+
+
+@pytest.mark.parametrize(
+    ("in_schema", "in_marker", "noted"),
+    [
+        ({ME, FIRST, THIRD}, TWO, Record(Marker.LEAVING, FIRST, OLD, frozenset(BOTH))),
+        (None, TWO, Record(Marker.LEAVING, FIRST, OLD, frozenset({FIRST}))),
+        (None, NOBODY, Record(Marker.LEAVING, ME, OLD)),
+    ],
+)
+def test_whom_a_farewell_leaves_is_known_before_anybody_is_asked(
+    in_schema: set[str] | None,
+    in_marker: frozenset[str],
+    noted: Record,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the schema; from the last marker, where that cannot be read."""
+    member = member_of(tmp_path, monkeypatch, ALL)
+    monkeypatch.setattr(facts, "read_schema", lambda *_: (OLD, in_schema))
+    facts.write_marker(member.places, ME, JOINED._replace(members=in_marker))
+    leave_for_good(member, time.monotonic() + 60.0)
+    assert isinstance(own := member.__dict__["erlang"], OwnNode)
+    assert own.noted[0] == noted
+
+
+def test_who_has_left_does_not_leave_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It says so."""
+    member = member_of(tmp_path, monkeypatch, ALL)
+    facts.write_marker(member.places, ME, Record(Marker.LEFT, FIRST, OLD))
+    text = leave_for_good(member, time.monotonic() + 60.0)
+    assert text == f"MongooseIM node {ME} has left its cluster already"
+    assert text in capfd.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_who_is_alone_asks_nobody_before_it_leaves(tmp_path: Path) -> None:
+    """Nobody else has its data, and that is what the operator wants."""
+    member = member_with(tmp_path, "exit 0", JOIN_CLUSTER="false")
+    member.__dict__["erlang"] = SimpleNamespace(reach=Reach())
+    text = leave_for_good(member, time.monotonic() + 60.0)
+    assert text == f"MongooseIM node {ME} left its cluster"
+    assert facts.read_marker(member.places, ME) == Record(Marker.LEFT, ME)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marker"),
+    [(OLD, OLD, Marker.JOINED), (OLD, YOUNG, Marker.LEAVING), ("", "", Marker.LEAVING)],
+)
+def test_a_farewell_that_fails_is_open_unless_the_schema_is_the_same(
+    before: str, after: str, marker: Marker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control script may fail after the node has left."""
+    member = member_of(tmp_path, monkeypatch, ALL)
+    Path(member.release.control_script).write_text("#!/bin/sh\nexit 1")
+    identities = [before, after]
+    monkeypatch.setattr(facts, "read_schema", lambda *_: (identities.pop(0), TWO))
+    with pytest.raises(ClusteringError, match="ended with status 1"):
+        leave_for_good(member, time.monotonic() + 60.0)
+    assert facts.read_marker(member.places, ME).marker is marker
