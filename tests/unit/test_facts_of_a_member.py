@@ -67,6 +67,20 @@ def test_a_member_knows_its_schema_and_its_marker(member: Member) -> None:
     )
 
 
+def test_a_member_knows_that_its_join_was_cut(tmp_path: Path) -> None:
+    """By a schema that has a table of which it has no copy; nobody else's schema is looked at."""
+    joining = Record(Marker.JOINING, FIRST, IDENTITY)
+    lacking, whole = (make_member(tmp_path / name, "m-2") for name in ("1", "2"))
+    whole.node = "a1@vm"
+    for member in (lacking, whole):
+        for node in ("a1@vm", ME):
+            add_schema(member.places, node)
+        write_marker(member.places, member.node, joining)
+    assert read_known(lacking, schema=True).partial
+    assert not read_known(whole, schema=True).partial
+    assert not read_known(lacking, schema=False).partial
+
+
 def test_a_member_knows_what_it_was_told(tmp_path: Path) -> None:
     """By JOIN_CLUSTER, JOIN_DISCARDS_DATA and NEW_CLUSTER."""
     told = {"JOIN_CLUSTER": "false", "JOIN_DISCARDS_DATA": "true", "NEW_CLUSTER": "never"}
