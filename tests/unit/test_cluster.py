@@ -57,6 +57,10 @@ BESIDE = {"phase": Phase.BESIDE}
 STARTING = Record(Marker.STARTING, ME)
 JOINING = Record(Marker.JOINING, FIRST, OLD)
 WAITS_FOR_US = up(OLD, FIRST, ME, running=frozenset({FIRST}), serves=False)
+RUN_APART = {
+    FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
+    THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
+}
 CASES = {
     # what is on the disk
     "told to run alone": (known(alone=True), Step.RUN),
@@ -149,14 +153,23 @@ CASES = {
         ),
         Step.WAIT,
     ),
+    "a member that has left runs still, its VM boots": (
+        with_data(**BESIDE, peers={FIRST: up(YOUNG, FIRST, record=left(OLD, THIRD))}),
+        Step.RUN,
+    ),
+    "a member that has left runs still, and this one has left, too": (
+        with_data(
+            target=None,
+            record=left(OLD, FIRST, THIRD),
+            peers={FIRST: up(YOUNG, FIRST, record=left(OLD, THIRD)), THIRD: up(OLD, THIRD)},
+        ),
+        Step.JOIN,
+    ),
     "two members run apart": (
         with_data(
             again=True,
             members=frozenset({ME, FIRST, THIRD}),
-            peers={
-                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
-                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
-            },
+            peers=RUN_APART,
         ),
         Step.WAIT,
     ),
@@ -164,20 +177,26 @@ CASES = {
         with_data(
             **BESIDE,
             members=frozenset({ME, FIRST, THIRD}),
-            peers={
-                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
-                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
-            },
+            peers=RUN_APART,
         ),
         Step.START_AGAIN,
+    ),
+    "two members run apart, it serves": (
+        with_data(phase=Phase.SERVING, members=frozenset({ME, FIRST, THIRD}), peers=RUN_APART),
+        Step.WAIT,
+    ),
+    "two members run apart, it has left them": (
+        with_data(
+            record=left(OLD, FIRST, THIRD),
+            members=frozenset({ME, FIRST, THIRD}),
+            peers=RUN_APART,
+        ),
+        Step.JOIN,
     ),
     "one of them has joined meanwhile": (
         with_data(
             again=True,
-            peers={
-                FIRST: up(OLD, ME, FIRST, THIRD, running=frozenset({FIRST})),
-                THIRD: up(OLD, ME, FIRST, THIRD, running=frozenset({THIRD})),
-            },
+            peers=RUN_APART,
         ),
         Step.WAIT,
     ),
@@ -447,6 +466,12 @@ def test_each_case_has_its_decision(case: str) -> None:
     what, step = CASES[case]
     decision = decide(what)
     assert decision.step is step, decision
+
+
+@pytest.mark.parametrize("case", ["two members run apart", "two members run apart, its VM boots"])
+def test_who_waits_for_the_end_of_a_partition_says_whose(case: str) -> None:
+    """Both sides are named, and nobody else."""
+    assert decide(CASES[case][0]).whom == (FIRST, THIRD)
 
 
 def test_every_rule_decides_a_case() -> None:

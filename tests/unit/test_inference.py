@@ -7,6 +7,7 @@ from knowledge_tools import FIRST, ME, OF_ME, OLD, ONE, THIRD, TWO, known
 
 from member_entrypoint.cluster.inference import (
     announced,
+    apart,
     can_be_joined,
     clears,
     cluster_of,
@@ -249,3 +250,24 @@ def waiting(record: Record, *members: str) -> Peer:
 def test_one_that_joins_itself_is_not_joined(peer: Peer, *, expected: bool) -> None:
     """It has not all data yet; where it waits for this very node, it had come through."""
     assert can_be_joined(known(), peer) is expected
+
+
+@pytest.mark.parametrize(
+    ("first", "third", "expected"),
+    [
+        ({FIRST}, {THIRD}, (FIRST, THIRD)),
+        ({FIRST, THIRD}, {THIRD}, ()),
+        ({FIRST}, {FIRST, THIRD}, ()),
+        ({FIRST, THIRD}, {FIRST, THIRD}, ()),
+    ],
+)
+def test_members_run_apart_if_neither_lists_the_other(
+    first: set[str], third: set[str], expected: tuple[str, ...]
+) -> None:
+    """One that lists the other has met it: for a moment, they do not agree."""
+    peers = {
+        node: up(Record(), FIRST, THIRD)._replace(running=frozenset(running))
+        for node, running in ((FIRST, first), (THIRD, third))
+    }
+    members = frozenset({ME, FIRST, THIRD})
+    assert apart(known(identity=OF_ME, members=members, peers=peers)) == expected
