@@ -97,6 +97,11 @@ CASES = {
         Step.EXAMINE,
     ),
     "a marker, and a schema that cannot be read": (with_data(members=None, identity=""), Step.RUN),
+    "the same, of one that may lose its data": (
+        with_data(members=None, identity="", discard=True),
+        Step.RUN,
+    ),
+    "the same, of a primary": (with_data(target=None, members=None, identity=""), Step.RUN),
     "a join that was cut": (
         with_data(identity=OF_ME, record=Record(Marker.JOINING, FIRST, OLD)),
         Step.ASK,
