@@ -15,6 +15,7 @@ from member_entrypoint.cluster.inference import (
     in_between,
     is_cluster,
     is_own_data,
+    outside,
 )
 from member_entrypoint.cluster.knowledge import (
     NOBODY,
@@ -271,3 +272,21 @@ def test_members_run_apart_if_neither_lists_the_other(
     }
     members = frozenset({ME, FIRST, THIRD})
     assert apart(known(identity=OF_ME, members=members, peers=peers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        (up(LEFT, FIRST, identity=OLD), (FIRST,)),
+        (up(LEFT, FIRST, identity=""), ()),
+        (up(LEFT, FIRST), ()),
+        (up(Record(Marker.JOINED, ME), FIRST, THIRD, identity=OLD), ()),
+        (up(LEFT, FIRST, identity=OLD)._replace(state=State.STARTING), ()),
+    ],
+)
+def test_a_node_on_its_way_is_outside_of_our_cluster_by_its_identity(
+    peer: Peer, expected: tuple[str, ...]
+) -> None:
+    """One whose identity is not known yet may still be in it."""
+    assert outside(known(identity=OF_ME, members=TWO, peers={FIRST: peer})) == expected
+    assert outside(known(identity=OF_ME, members=ONE, peers={FIRST: peer})) == ()
