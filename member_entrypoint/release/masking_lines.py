@@ -185,7 +185,7 @@ class Lines:
         key = _KEY.match(self._text, content, end)
         if not key:
             yield Span(content, end)
-        elif is_harmless(key[0].rstrip(" =:"), self._text[key.end() : end]):
+        elif is_harmless(key[0], self._text[key.end() : end]):
             yield from self._find_from(content, end, is_last=is_last)
         else:
             yield from self._hide(_Value(key.end(), key.end()), end, is_last=is_last)
