@@ -59,7 +59,7 @@ class SearchedText:
             at = text.find("\n", end) + 1 or len(text) + 1
             if plain.is_open or not _COMMENT.match(text, start, end):
                 yield from plain.find(start, end)
-                if start < end:
+                if text[start:end].strip():
                     comments = Lines(text)
             elif plain.is_pending:
                 yield from hide_line(text, start, end)

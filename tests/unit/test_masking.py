@@ -239,6 +239,7 @@ def test_a_masked_file_masked_once_more_stays_as_it_is(file: str, text: str) -> 
         ("x.conf", "//token | S3\ny = 1", "//token | ***\ny = 1"),
         ("x.conf", "token = S3\nkey\n", "token = ***\nkey\n"),
         ("x.conf", "# token:\n\n# S3\ny = 1", "# token: ***\n\n# ***\ny = 1"),
+        ("x.conf", "# token:\n  \n# S3\ny = 1", "# token: ***\n  \n# ***\ny = 1"),
         ("x.conf", "token = S3\n# pin: S3\ny = 1", "token = ***\n# pin: ***\ny = 1"),
         ("vm.args", "-a b\n# pin:\n\n# S3\n-y z", "-a b\n# pin: ***\n\n# ***\n-y z"),
         ("vm.args", "# pin: S3 # x\n-y z", "# pin: ***\n-y z"),
