@@ -114,8 +114,21 @@ def member_of(
     own.reach = Reach()
     member.__dict__["erlang"] = own
     monkeypatch.setattr(Pauses, "pause", lambda _: None)
-    monkeypatch.setattr(facts, "read_schema", lambda *_: (OLD, TWO))
+    give_schema(member, monkeypatch, (OLD, TWO))
     return member
+
+
+def give_schema(
+    member: Member, monkeypatch: pytest.MonkeyPatch, *said: tuple[str, frozenset[str] | None]
+) -> None:
+    """Have the member's own schema say these, one after the other; the last again and again."""
+    answers = list(said)
+
+    def read_schema(places: Places, node: str) -> tuple[str, frozenset[str] | None]:
+        assert (places, node) == (member.places, member.node)
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    monkeypatch.setattr(facts, "read_schema", read_schema)
 
 
 JOINED = Record(Marker.JOINED, FIRST, OLD, TWO)
@@ -216,13 +229,13 @@ def test_who_leaves_notes_whom_before_and_that_it_has_left(
 @pytest.mark.parametrize(
     ("in_schema", "in_marker", "noted"),
     [
-        ({ME, FIRST, THIRD}, TWO, Record(Marker.LEAVING, FIRST, OLD, frozenset(BOTH))),
+        (frozenset({ME, FIRST, THIRD}), TWO, Record(Marker.LEAVING, FIRST, OLD, frozenset(BOTH))),
         (None, TWO, Record(Marker.LEAVING, FIRST, OLD, frozenset({FIRST}))),
         (None, NOBODY, Record(Marker.LEAVING, ME, OLD)),
     ],
 )
 def test_whom_a_farewell_leaves_is_known_before_anybody_is_asked(
-    in_schema: set[str] | None,
+    in_schema: frozenset[str] | None,
     in_marker: frozenset[str],
     noted: Record,
     tmp_path: Path,
@@ -230,7 +243,7 @@ def test_whom_a_farewell_leaves_is_known_before_anybody_is_asked(
 ) -> None:
     """From the schema; from the last marker, where that cannot be read."""
     member = member_of(tmp_path, monkeypatch, ALL)
-    monkeypatch.setattr(facts, "read_schema", lambda *_: (OLD, in_schema))
+    give_schema(member, monkeypatch, (OLD, in_schema))
     facts.write_marker(member.places, ME, JOINED._replace(members=in_marker))
     leave_for_good(member, time.monotonic() + 60.0)
     assert isinstance(own := member.__dict__["erlang"], OwnNode)
@@ -268,8 +281,7 @@ def test_a_farewell_that_fails_is_open_unless_the_schema_is_the_same(
     """The control script may fail after the node has left."""
     member = member_of(tmp_path, monkeypatch, ALL)
     Path(member.release.control_script).write_text("#!/bin/sh\nexit 1")
-    identities = [before, after]
-    monkeypatch.setattr(facts, "read_schema", lambda *_: (identities.pop(0), TWO))
+    give_schema(member, monkeypatch, (before, TWO), (after, TWO))
     with pytest.raises(ClusteringError, match="ended with status 1"):
         leave_for_good(member, time.monotonic() + 60.0)
     assert facts.read_marker(member.places, ME).marker is marker
