@@ -95,6 +95,9 @@ def test_some_values_tell_nothing(name: str, value: str, *, expected: bool) -> N
         ("http://h/p@x/y", []),
         ("http://u:p/q@h/x", ["u:p/q"]),
         ("a@http://h", []),
+        ("a " + 13 * "aB1" + "a", [13 * "aB1" + "a"]),
+        ("a " + 13 * "aB1", []),
+        ("a " + 12 * "aB1" + "ab==", [12 * "aB1" + "ab=="]),
     ],
 )
 def test_some_secrets_are_known_by_their_form(text: str, hidden: list[str]) -> None:
