@@ -33,6 +33,8 @@ LONGEST = 3600
 """Seconds that the mutants of one group of modules may take."""
 ALIVE = {None: "not run", 0: "survived", 5: "no test reaches it", 33: "no test reaches it"}
 """What mutmut notes for mutants that no test killed: statuses of pytest, and one of its own."""
+BY_TIME = {-24, 24, 36, 152, 255}
+"""What it notes for mutants whose tests took too long, which they do on a busy machine, too."""
 CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["builder_entrypoint", "member_entrypoint"]
@@ -125,9 +127,16 @@ def mutate(folder: Path, modules: list[str], group: dict[str, Any]) -> None:
             )
         )
     log = folder.with_name(f"{folder.name}.log")
+    _run_mutmut(folder, log)
+    if slow := ended_by_time(folder, modules):
+        _run_mutmut(folder, log.with_suffix(".again.log"), *slow)
+
+
+def _run_mutmut(folder: Path, log: Path, *names: str) -> None:
+    """Test the mutants of these names, all if there are none."""
     with log.open("w") as file:
         done = subprocess.run(
-            ["nice", PROGRAM, "run", "--max-children", WORKERS],
+            ["nice", PROGRAM, "run", "--max-children", WORKERS, *names],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -142,13 +151,25 @@ def mutate(folder: Path, modules: list[str], group: dict[str, Any]) -> None:
         )
 
 
+def _statuses(folder: Path, module: str) -> dict[str, int | None]:
+    """Return what mutmut has noted in `folder` for each mutant of a module."""
+    noted = folder / "mutants" / f"{module}.meta"
+    return json.loads(noted.read_text())["exit_code_by_key"] if noted.exists() else {}
+
+
+def ended_by_time(folder: Path, modules: list[str]) -> list[str]:
+    """Return the names of the mutants that were killed because their tests took too long."""
+    return [
+        name
+        for module in modules
+        for name, status in _statuses(folder, module).items()
+        if status in BY_TIME
+    ]
+
+
 def mutants(folder: Path, module: str) -> list[Mutant]:
     """Return all mutants of a module after mutmut has run in `folder`."""
-    mutated = folder / "mutants" / module
-    statuses: dict[str, int | None] = {}
-    if (noted := mutated.with_name(f"{mutated.name}.meta")).exists():
-        statuses = json.loads(noted.read_text())["exit_code_by_key"]
-    text = mutated.read_text()
+    text = (folder / "mutants" / module).read_text()
     lines = text.splitlines()
     functions = {
         node.name: lines[node.lineno - 1 : node.end_lineno]
@@ -156,7 +177,7 @@ def mutants(folder: Path, module: str) -> list[Mutant]:
         if isinstance(node, ast.FunctionDef)
     }
     found = []
-    for key, status in statuses.items():
+    for key, status in _statuses(folder, module).items():
         name = key.rpartition(".")[2]
         mangled = name.rpartition(GENERATED)[0]
         before, after = functions[f"{mangled}{GENERATED}orig"], functions[name]

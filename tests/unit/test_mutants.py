@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from typing import TYPE_CHECKING
 
 import mutants
 import pytest
 from console import ROOT
-from mutants import Mutant, undecorated
+from mutants import Mutant, ended_by_time, undecorated
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SOURCE = '''\
 class Place:
@@ -71,6 +76,14 @@ def test_words_for_people_are_told_from_words_for_programs(
 ) -> None:
     """A message may be put better without a test that fails; a key may not."""
     assert Mutant("a.py", "f", removed, added, "survived").is_text == is_text
+
+
+def test_mutants_whose_tests_took_too_long_are_known(tmp_path: Path) -> None:
+    """They are tried once more: the machine may have been busy."""
+    noted = {"a.f_1": 0, "a.f_2": 1, "a.f_3": -24, "a.f_4": 36, "a.f_5": None}
+    (tmp_path / "mutants").mkdir()
+    (tmp_path / "mutants/a.py.meta").write_text(json.dumps({"exit_code_by_key": noted}))
+    assert ended_by_time(tmp_path, ["a.py", "b.py"]) == ["a.f_3", "a.f_4"]
 
 
 def test_the_table_has_each_module_once_and_nothing_that_is_gone() -> None:
