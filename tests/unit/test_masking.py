@@ -212,7 +212,7 @@ def test_a_masked_file_masked_once_more_stays_as_it_is(file: str, text: str) -> 
         ("x.conf", 'say "key" S3\ny = 1', 'say "key" ***\ny = 1'),
         ("x.conf", "[secret]\n# token:\n# S3\nb", "[secret]\n# token: ***\n# ***\n***"),
         ("x.conf", "token:\na = [\nS3]\nb = 1", "token: ***\n***\n***\nb = 1"),
-        ("x.conf", "token = [\ntoken = [\nS3]]\nb = 1", "token = ***\n***\n***\nb = 1"),
+        ("x.conf", "token = [\ntoken = [\nS3\n]]\nb = 1", "token = ***\n***\n***\n***\nb = 1"),
         ("x.conf", "# the token\n# = S3\ny = 1", "# the token\n# ***\ny = 1"),
         ("x.conf", "# the key!\n# = shown\ny = 1", "# the key!\n# = shown\ny = 1"),
         ("x.conf", "# the token\n# X = 1\ny = 1", "# the token\n# X = 1\ny = 1"),
