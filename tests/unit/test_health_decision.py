@@ -174,6 +174,48 @@ def test_notes_of_an_earlier_life_are_nobodys(tmp_path: Path) -> None:
     assert probe.examine(str(tmp_path))[1] == probe.NO_SERVER
 
 
+def noted(root: Path, now: str) -> Path:
+    """Note that this process is PID 1 and the VM of a member in this state; return the note."""
+    Path(Places(str(root)).run).mkdir(parents=True)
+    state.begin(str(root), 5222)
+    state.note_processes(str(root), 5222, vm=os.getpid(), node=(NODE, "other", "0"))
+    state.note(str(root), state.STATE_FILE, now)
+    return root / state.PROCESSES_FILE
+
+
+FOR_FIRST, SILENT = "waiting for m-1", "m-1 is silent"
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "reason", "said"),
+    [
+        (WAITING, FOR_FIRST, SILENT, f": {FOR_FIRST} ({SILENT})"),
+        (WAITING, FOR_FIRST, "", f": {FOR_FIRST}"),
+        (WAITING, "", "", ""),
+        (STARTING, FOR_FIRST, SILENT, f": {FOR_FIRST} ({SILENT})"),
+        (STARTING, FOR_FIRST, "", ""),
+        (STOPPING, FOR_FIRST, SILENT, ""),
+    ],
+)
+def test_who_does_not_serve_yet_says_for_what_it_waits(
+    now: str, text: str, reason: str, said: str, tmp_path: Path
+) -> None:
+    """A VM that boots is waited for, too: that is said only if there is a reason."""
+    noted(tmp_path, now)
+    state.note_wait(str(tmp_path), text, reason, 1e6)
+    assert probe.examine(str(tmp_path)) == (now, "", f"{probe.why_not_ready(now)}{said}")
+
+
+@pytest.mark.parametrize("missing", ["port", "node"])
+def test_who_serves_is_not_ready_where_its_notes_are_cut(missing: str, tmp_path: Path) -> None:
+    """It is live, as far as is known: a restart might not mend that."""
+    path = noted(tmp_path, SERVING)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith(missing)))
+    said = f"{path} cannot be understood"
+    assert probe.examine(str(tmp_path)) == (SERVING, "", said)
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
