@@ -148,6 +148,15 @@ class Helper(NamedTuple):
     root: str
 
 
+class Failure(NamedTuple):
+    """What happened to a helper, how, which in a row this is, and the seconds to the next try."""
+
+    what: str
+    how: str
+    times: int
+    pause: float
+
+
 def keep_helper(  # noqa: PLR0913 - who, where, and what came before
     supervisor: Supervisor,
     log: Log,
@@ -157,46 +166,51 @@ def keep_helper(  # noqa: PLR0913 - who, where, and what came before
     pause: float = 0.0,
     failures: int = 0,
 ) -> None:
-    """Run a helper beside the server; it begins its work after `pause` seconds.
+    """Run a helper beside the server.
 
-    When it fails, it is started again; the server does not depend on it. What fails again and
-    again, `failures` times before, says so once, and is noted for the metrics.
+    When it fails, or cannot be started, it is started again after a pause, longer than `pause`,
+    which came before this start; the server does not depend on it. What fails again and again,
+    `failures` times before, says so once, and is noted for the metrics.
     """
     began = time.monotonic()
 
-    def start_again(ended: Ended) -> bool:
+    def start_again(what: str, how: str) -> None:
+        recovered = time.monotonic() - began > LONGEST_PAUSE
+        longer = 0.0 if recovered else min(max(1.0, 2 * pause), LONGEST_PAUSE)
+        count = 1 if recovered else failures + 1
+        # Also where PID 1 may open no file, import nothing, or has no memory.
+        with contextlib.suppress(Exception):
+            _say_failure(log, helper, Failure(what, how, count, longer))
+
+        def start() -> None:
+            keep_helper(supervisor, log, environment, helper, pause=longer, failures=count)
+
+        supervisor.call_at(time.monotonic() + longer, start)
+
+    def on_end(ended: Ended) -> bool:
         if ended.code == PARTITIONED:
             return False
         if ended.status != 0:
-            lived = time.monotonic() - began - pause
-            recovered = lived > LONGEST_PAUSE
-            longer = 0.0 if recovered else min(max(1.0, 2 * pause), LONGEST_PAUSE)
-            count = 1 if recovered else failures + 1
-            _say_failure(log, helper, ended, count, longer)
-            keep_helper(supervisor, log, environment, helper, pause=longer, failures=count)
+            start_again("has ended", ended.how)
         return True
 
-    def work() -> int:
-        time.sleep(pause)  # before whatever may fail
-        return helper.copy.work()
-
     try:
-        supervisor.fork(helper.copy.name, work, environment, on_end=start_again)
+        supervisor.fork(helper.copy.name, helper.copy.work, environment, on_end=on_end)
     except EntrypointError as error:
-        log.error(f"no helper {helper.purpose}: {error}")
+        start_again("cannot be started", str(error))
 
 
-def _say_failure(log: Log, helper: Helper, ended: Ended, count: int, pause: float) -> None:
+def _say_failure(log: Log, helper: Helper, failure: Failure) -> None:
     """Count a failure, and log it; those after `AGAIN_AND_AGAIN` are only noted."""
     from member_entrypoint import counts  # no start needs it
 
     counts.add(helper.root, counts.FAILURES + helper.copy.name)
-    if count < AGAIN_AND_AGAIN:
-        text = f"the helper that {helper.purpose} has ended, starting it again"
-        log.warning(text, how=ended.how, after_seconds=pause)
+    if failure.times < AGAIN_AND_AGAIN:
+        text = f"the helper that {helper.purpose} {failure.what}, starting it again"
+        log.warning(text, how=failure.how, after_seconds=failure.pause)
         return
-    if count == AGAIN_AND_AGAIN:
+    if failure.times == AGAIN_AND_AGAIN:
         text = f"the helper that {helper.purpose} fails again and again, so nobody does that now"
-        log.error(text, how=ended.how, tried_every_seconds=LONGEST_PAUSE)
+        log.error(text, how=failure.how, tried_every_seconds=LONGEST_PAUSE)
     with contextlib.suppress(OSError):
         state.note_failing(helper.root, helper.copy.name, time.monotonic())

@@ -77,6 +77,7 @@ class Supervisor:
         self._ours: set[int] = set()
         self._ended: deque[Ended] = deque()
         self._on_end: dict[int, Callable[[Ended], bool]] = {}
+        self._due: list[tuple[float, Callable[[], None]]] = []
 
     def spawn(
         self,
@@ -134,12 +135,13 @@ class Supervisor:
         it need not import and read. `on_end` is as for `spawn`. Returns its pid. Raises
         `CommandNotRunnableError`.
         """
-        reading, writing = os.pipe()
+        opened: tuple[int, ...] = ()
         try:
+            reading, writing = opened = os.pipe()
             pid = os.fork()
         except OSError as error:
-            os.close(writing)
-            os.close(reading)
+            for descriptor in opened:
+                os.close(descriptor)
             raise CommandNotRunnableError(
                 f"{sys.argv[0]}: cannot be copied ({error.strerror})"
             ) from None
@@ -173,11 +175,32 @@ class Supervisor:
                 if handled is None or not handled(event):
                     return event
                 continue
+            due = self._do_what_is_due()
             if deadline is not None and time.monotonic() >= deadline:
                 return None
-            number = _next_signal(time.monotonic() if more else deadline)
+            instants = (time.monotonic() if more else deadline, due)
+            number = _next_signal(
+                min((each for each in instants if each is not None), default=None)
+            )
             if number is not None:
                 return number
+
+    def call_at(self, instant: float, what: Callable[[], None]) -> None:
+        """Have `wait` call `what` at an instant of `time.monotonic`, whatever is waited for then.
+
+        Not any more once `end_all` was called.
+        """
+        self._due.append((instant, what))
+
+    def _do_what_is_due(self) -> float | None:
+        """Return when there is more to do; None if there is not."""
+        while self._due:
+            first = min(self._due, key=lambda each: each[0])
+            if time.monotonic() < first[0]:
+                return first[0]
+            self._due.remove(first)
+            first[1]()
+        return None
 
     def wait_for(self, pid: int, deadline: float | None = None) -> Ended | None:
         """Wait for the end of one child; None if the deadline passed.
@@ -217,10 +240,11 @@ class Supervisor:
         Each is told to end (SIGTERM), waited for until `deadline`, then killed. One that cannot be
         killed does not hold us up for longer than a moment, one of another user (left by
         `docker exec` of root: it goes with PID 1) not at all. The ends of our own children can be
-        had from `wait` afterwards, and no `on_end` is called for them; signals that come meanwhile
-        are kept in `passed_over`.
+        had from `wait` afterwards; no `on_end` is called for them, nor what `call_at` was given.
+        Signals that come meanwhile are kept in `passed_over`.
         """
         self._on_end.clear()
+        self._due.clear()
         told: set[tuple[int, float]] = set()
         others: set[tuple[int, float]] = set()
         give_up = max(deadline, time.monotonic()) + AFTER_KILL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import time
@@ -21,7 +22,7 @@ from health_tools import (
     serving,
     vm,
 )
-from processes import DEADLINE, Machine, children_of, eventually, status_of
+from processes import DEADLINE, Machine, Running, alive, children_of, eventually, status_of
 from prometheus_client.parser import text_string_to_metric_families
 
 from member_entrypoint import state
@@ -163,6 +164,34 @@ def test_http_a_helper_that_dies_again_and_again_says_so_once(
     said = running.wait_for_output("answers probes over HTTP fails again and again")
     assert said.count("fails again and again") == 1
     assert said.count("has ended, starting it again") == 2
+
+
+def test_http_a_helper_that_cannot_be_started_is_tried_again(
+    machine: Machine, host: Host, web: Http
+) -> None:
+    """PID 1 may open no file any more, so it can neither copy itself nor log: the server serves."""
+    running = machine.start(PLAIN, environment=host.environment(HEALTH_HTTP_PORT=str(web.port)))
+    web.eventually("/ready", 200)
+    server, limit = vm(running), resource.RLIMIT_NOFILE
+    before = resource.prlimit(running.pid, limit, (3, resource.getrlimit(limit)[1]))
+    killed = helper(running)
+    waits = waits_of(running)
+    os.kill(killed, signal.SIGKILL)
+    # Once it is told of the end, and once, after a second, it tries again in vain.
+    eventually(lambda: waits_of(running) >= waits + 2, "it waits again")
+    assert (alive(server), alive(running.pid)) == (True, True)
+    resource.prlimit(running.pid, limit, before)
+    web.eventually("/ready", 200)
+    assert helper(running) != killed
+    os.kill(helper(running), signal.SIGKILL)
+    running.wait_for_output("answers probes over HTTP fails again and again")
+    running.send(signal.SIGTERM)
+    assert running.wait() == 0
+
+
+def waits_of(running: Running) -> int:
+    """Return how often PID 1 has begun to wait."""
+    return int(status_of(running.pid)["voluntary_ctxt_switches"])
 
 
 def test_http_a_port_that_is_taken_ends_no_server(machine: Machine, host: Host, web: Http) -> None:
