@@ -104,7 +104,7 @@ def become_child(
             pass
         os.close(ready)
         for number in signal.valid_signals() - IGNORED_BY_PYTHON:
-            if signal.getsignal(number) == signal.SIG_IGN:
+            if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         process_environment.replace(environment)
