@@ -33,9 +33,10 @@ class Signals:
         """Take no more stop requests: the exit status is known.
 
         While the interpreter ends it puts back the default handlers, with which a signal would
-        change that status.
+        change that status; what is ignored stays ignored, in all threads.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     def check(self) -> None:
         """Raise `StoppedError` if a stop was requested."""

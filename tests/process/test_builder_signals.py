@@ -100,15 +100,19 @@ def test_stop_at_the_very_beginning_is_not_lost(workshop: Workshop, repository: 
 def test_a_signal_while_the_interpreter_ends_changes_no_status(
     tmp_path: Path, arguments: list[str], status: int
 ) -> None:
-    """When it has put back the default handlers; `docker stop` sends a second signal so late."""
+    """When it has put back the default handlers; `docker stop` sends a second signal so late.
+
+    A thread that is left, as of a server of packages that waits for its answer, takes it too.
+    """
     script = (
-        "import os, sys\n"
+        "import os, sys, threading, time\n"
         "from builder_entrypoint.__main__ import main\n"
         "class Late:\n"
         "    def __del__(self, kill=os.kill, pid=os.getpid(), signals=(1, 2, 3, 15)):\n"
         "        for number in signals: kill(pid, number)\n"
         "        os.write(1, b'sent')\n"
         "late = Late()\n"
+        "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
         "raise SystemExit(main())\n"
     )
     command = [sys.executable, "-c", script, *arguments]
