@@ -61,10 +61,7 @@ def children(pid: int) -> list[int]:
 
 
 def helpers(pid: int) -> list[int]:
-    """Return the pids of the helpers beside the server of our PID 1: they are copies of it.
-
-    They keep its name where it has dropped root: /proc/self/comm is root's file then.
-    """
+    """Return the pids of the helpers beside the server of our PID 1: they are copies of it."""
     ours = _read(pid, "cmdline")
     return [child for child in children(pid) if _read(child, "cmdline") == ours]
 
