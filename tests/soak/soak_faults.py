@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 READY = 90.0
 """Seconds within which a member is ready that is restarted while all others run."""
 
+HANGS = "leave_cluster did not end within"
+"""Said by a member that cannot leave since a transaction of the other members' Mnesia hangs: seen
+once in some hundred farewells (OTP 25), eight seconds after two of five VMs had hung for ten."""
+
 
 class SoakError(Exception):
     """Something does not hold; the text says what."""
@@ -109,12 +113,16 @@ def _remove(five: Five, step: Step, targets: list[Member]) -> None:
         member.start()
 
 
-def _leave(_five: Five, _step: Step, targets: list[Member]) -> None:
+def _leave(five: Five, _step: Step, targets: list[Member]) -> None:
     for member in targets:
         status, output = member.run("leave")
-        if status != 0:
+        if status == 0:
+            end_all([member], "stop")
+        elif HANGS in output:
+            five.helped.append(f"{member.node} was restarted, since leave_cluster hung")
+            member.stop()
+        else:
             raise SoakError(f"{member.node} cannot leave (status {status}): {output}")
-        end_all([member], "stop")
         member.start()
 
 

@@ -176,6 +176,8 @@ class Five:
         self.members = {member.number: member for member in members}
         self.names = "yes"
         """Whether the name server answers: `yes`, `silent`, or `fails`."""
+        self.helped: list[str] = []
+        """What an operator had to do for the step, in words."""
 
     @property
     def nodes(self) -> frozenset[str]:

@@ -76,6 +76,8 @@ class Run:
         commit(self.five, step)
         healed = time.monotonic()
         operator = Operator(self.five, step, self.identity)
+        operator.done += self.five.helped
+        self.five.helped.clear()
         operator.wait_for_calm(BOUND)
         calm = time.monotonic()
         self.check_when_quiet(operator, disturbed)

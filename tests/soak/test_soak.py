@@ -16,7 +16,7 @@ from loopback import new_address
 from misbehaving_node import Manners, running
 from soak_checks import View, lost_values, not_one_cluster
 from soak_clients import Attempt, Book, Writer, call, connect
-from soak_faults import SoakError
+from soak_faults import SoakError, commit
 from soak_members import five
 from soak_operator import Operator
 from soak_plan import KINDS, WORDS, Step, plan
@@ -117,6 +117,26 @@ def test_a_second_cluster_is_found(run: Run) -> None:
     member.volume.wipe()
     member.start()
     calm(run)
+
+
+def test_a_farewell_that_fails_is_found_unless_it_hangs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs is noted, and its member restarted: it is a member still."""
+    member = run.members[4]
+    leaves = Step(number=1, kind="leave", targets=(member.number,))
+    calm(run)
+    for output, hangs in (("no reason", False), ("leave_cluster did not end within 9 s", True)):
+        with monkeypatch.context() as changed:
+            changed.setattr(member, "run", lambda *_words, said=output: (2, said))
+            if hangs:
+                commit(run.five, leaves)
+            else:
+                with pytest.raises(SoakError, match=r"cannot leave .status 2.: no reason"):
+                    commit(run.five, leaves)
+    assert run.five.helped == [f"{member.node} was restarted, since leave_cluster hung"]
+    run.five.helped.clear()
+    assert calm(run).done == []
 
 
 def calm(run: Run) -> Operator:
