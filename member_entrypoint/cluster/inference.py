@@ -8,6 +8,7 @@ from member_entrypoint.cluster.knowledge import (
     Decision,
     Known,
     Marker,
+    Nodes,
     Peer,
     Phase,
     State,
@@ -168,6 +169,18 @@ def apart(known: Known) -> tuple[str, ...]:
             if second != first
         )
     )
+
+
+def to_connect(known: Known, awaited: Nodes) -> tuple[str, ...]:
+    """Return those of `awaited` to whom a Mnesia is connected that waits for them.
+
+    That is nobody while others run apart: it would bring both sides together, and take the data of
+    one.
+    """
+    if apart(known):
+        return ()
+    same = {"", known.identity}
+    return tuple(n for n, p in sorted(up(known).items()) if n in awaited and p.identity in same)
 
 
 def may_have_data(known: Known) -> tuple[str, ...]:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from processes import Machine, Running
 
 DIFFERENT = "run together with different data"
-BOOTS_SLOWLY = "-kernel sync_nodes_optional [nobody@nowhere] sync_nodes_timeout 8000"
-"""Has a VM wait before it starts its Mnesia: the look beside it is not to depend on the load."""
+WAITS = "waiting until mongooseim@chat-1, mongooseim@chat-3 run together"
 LOSES = "on the losing side of a partition"
 
 
@@ -43,13 +42,12 @@ def test_a_member_that_starts_between_two_sides_waits_for_the_end_of_the_partiti
     tmp_path: Path, sample: Path, machine: Machine
 ) -> None:
     """Its VM meets neither of them before the losing side was started anew."""
-    with hosts(tmp_path, sample, Carrier(), count=3) as made:
+    with hosts(tmp_path, sample, Carrier(one_root=True), count=3) as made:
         first, second, third = made
         running = run_apart(made, machine)
         running[0].wait_for_output(f"{third.node} run apart", timeout=SLOW)
-        running[1] = second.start(machine, ERL_AFLAGS=BOOTS_SLOWLY)
-        apart = f"waiting until {first.node}, {third.node} run together"
-        running[1].wait_for_output(apart, timeout=SLOW)
+        running[1] = second.start(machine)
+        running[1].wait_for_output(WAITS, timeout=SLOW)
         running[2].send(signal.SIGTERM)
         assert running[2].wait() == 0
         third.start(machine)
@@ -60,11 +58,34 @@ def test_a_member_that_starts_between_two_sides_waits_for_the_end_of_the_partiti
             assert DIFFERENT not in one.output()
 
 
+def test_a_mnesia_that_waits_is_not_brought_to_both_sides(
+    tmp_path: Path, sample: Path, machine: Machine
+) -> None:
+    """It could reach neither of them when it started; both went down after it."""
+    with hosts(tmp_path, sample, Carrier(one_root=True), count=3) as made:
+        _, second, third = made
+        running = run_apart(made, machine)
+        running[0].wait_for_output(f"{third.node} run apart", timeout=SLOW)
+        second.link("down")
+        running[1] = second.start(machine)
+        running[1].wait_for_output("waiting for MongooseIM to start", timeout=SLOW)
+        second.link("up")
+        running[1].wait_for_output(WAITS, timeout=SLOW)
+        assert f"connecting {second.node} to" not in running[1].output()
+        running[2].send(signal.SIGTERM)
+        assert running[2].wait() == 0
+        third.start(machine)
+        for host in (second, third):
+            host.becomes_ready(machine)
+        for one in running[:2]:
+            assert DIFFERENT not in one.output()
+
+
 def test_sides_that_were_not_merged_do_not_both_serve(
     tmp_path: Path, sample: Path, machine: Machine
 ) -> None:
     """The loser is not ready although all run together, until it has started anew."""
-    with hosts(tmp_path, sample, Carrier(), count=3) as made:
+    with hosts(tmp_path, sample, Carrier(one_root=True), count=3) as made:
         first, second, third = made
         running = run_apart(made, machine)
         running[1] = second.start(machine, JOIN_CLUSTER="false")  # so it does not look before

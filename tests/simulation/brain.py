@@ -111,6 +111,14 @@ class Real:
             decided = self._ask(known, tuple(found.items()))
         return _answer(decided)
 
+    def connects(self, rules: Rules, world: World, me: int) -> bool:
+        """Tell whether a Mnesia that waits is connected to somebody, as `awaited.connect` does."""
+        known = self._known(rules, world, me, Phase.BESIDE)
+        known = known._replace(peers=dict(self._peers(rules, world, me)))
+        disk = world.nodes[me].disk
+        waiting = {i for i in disk.members if world.nodes[i].vm == "waiting"}
+        return bool(inference.to_connect(known, names(disk.members - waiting - disk.downs)))
+
     def later(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide while it serves."""
         return self._answer(rules, world, me, Phase.SERVING)

@@ -84,6 +84,8 @@ def permitted(rules: Rules) -> set[str]:
         "farewell": {"wipe", "strip"},
         "two_clusters": {"wipe", "strip"},
         "left": {"hook"},
+        # Of a join that was cut, by one whose marker is gone: its VM ends, and says why.
+        "half": {"alone", "strip"},
     }
     found = {reason for reason, needs in reasons.items() if needs & rules.acts}
     # Who waits for another one is not in DNS then, and that one cannot find it.
@@ -138,6 +140,22 @@ def forgotten_by(rules: Rules, world: World, me: int) -> list[int]:
     ]
     listed = any(me in world.nodes[other].disk.members for other in running)
     return [] if listed else running
+
+
+def strangers(rules: Rules, world: World, me: int) -> list[int]:
+    """Return the members of the schema of `me` that run in another cluster, as can be seen.
+
+    Those on their way into one or out of one are not meant: nobody knows yet where they will be.
+    """
+    disk = world.nodes[me].disk
+    return [
+        other
+        for other in sorted(disk.members - {me})
+        if resolves(rules, world, me, other)
+        and world.nodes[other].vm in {"waiting", "running"}
+        and world.nodes[other].disk.identity != disk.identity
+        and world.nodes[other].disk.note.word in {"none", "started", "joined"}
+    ]
 
 
 def was_removed(world: World, me: int) -> bool:

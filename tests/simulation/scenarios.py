@@ -64,5 +64,9 @@ SCENARIOS = {
     "three, lost disks": Scenario(Rules(3, acts=DISKS), 3),
     "two, partitions": Scenario(Rules(2, acts=PARTITIONS | {"remove"}), 4),
     "three, partitions": Scenario(Rules(3, acts=PARTITIONS), 3),
+    "two, lost disks, no leases": Scenario(Rules(2, acts=DISKS, holds=False), 3),
+    "two, farewells, no leases": Scenario(Rules(2, leaves=True, holds=False), 4),
+    "three, hooks, no leases": Scenario(Rules(3, acts=FAREWELLS, holds=False), 3),
+    "three, partitions, no leases": Scenario(Rules(3, acts=PARTITIONS, holds=False), 3),
     "three, everything": Scenario(Rules(3, acts=EVERYTHING), 2),
 }

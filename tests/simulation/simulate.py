@@ -48,8 +48,9 @@ def random_rules(dice: random.Random) -> Rules:
     """Return a random kind of world with five nodes."""
     names = dice.choice(NAMES)
     every = UNSEEN if names == "healthy" else EVERYTHING
+    holds = dice.random() < SHARE
     if dice.random() < SHARE / 2:
-        every = PARTITIONS | {"hook", "write"}
+        every, holds = PARTITIONS | {"hook", "write"}, True
         # Two that start while neither is in DNS run apart, which the model does not know.
         names = "docker" if names == "healthy" else names
     return Rules(
@@ -58,6 +59,7 @@ def random_rules(dice: random.Random) -> Rules:
         leaves=dice.random() < SHARE,
         discards=False,
         silence=dice.choice(("doubt", "outage")),
+        holds=holds,
         acts=every if dice.random() < SHARE else every - {"alone", "silence"},
     )
 

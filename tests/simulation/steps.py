@@ -13,7 +13,7 @@ from mnesia_model import (
     new_schema,
     sides,
 )
-from properties import forgotten_by, keepers, may_discard, with_all_tables
+from properties import forgotten_by, keepers, may_discard, strangers, with_all_tables
 from world import (
     NOBODY,
     Answer,
@@ -46,6 +46,9 @@ class Brain(Protocol):
 
     def joining(self, rules: Rules, world: World, me: int, other: int) -> Answer:
         """Decide right before it joins `other`."""
+
+    def connects(self, rules: Rules, world: World, me: int) -> bool:
+        """Tell whether its Mnesia, which waits, is connected to somebody."""
 
     def later(self, rules: Rules, world: World, me: int) -> Answer:
         """Decide while it serves, in doubt whether there is another cluster."""
@@ -155,8 +158,11 @@ EFFECTS: dict[str, Callable[..., tuple[str, World]]] = {
 def _died(rules: Rules, brain: Brain, world: World, me: int) -> World:
     """Let the member find out why; it starts anew, or ends with the reason."""
     world = with_node(world, me, vm="none", checked=False)
-    if world.nodes[me].alone:
+    node = world.nodes[me]
+    if node.alone:
         return with_node(world, me, at=("ended",), said="alone")
+    if node.disk.half and node.disk.note.word != "joining":
+        return with_node(world, me, at=("ended",), said="half")
     answer = brain.beside(rules, world, me)
     if answer.word == "refuse":
         return with_node(world, me, at=("ended",), said=answer.why)
@@ -213,16 +219,15 @@ def _settles(
     """Boot the VM, and look around beside it; either may come first."""
     mode, other = rest
     node, name = world.nodes[me], f"{me + 1}"
+    if rules.holds and mode == "data" and not node.alone:
+        yield from _looks_first(rules, brain, world, me)
+        return
     if not node.alone and mode != "join" and (not node.checked or node.vm == "waiting"):
         yield from _checks(rules, brain, world, me)
-    if node.vm in {"booting", "waiting"}:
-        started = mnesia_starts(rules, world, me)
-        if started.nodes[me].vm == "waiting":
-            started = with_node(started, me, said="mnesia")
-        elif started.nodes[me].vm == "running":
-            started = with_node(started, me, said="")
-        if started != world:
-            yield f"{name}'s Mnesia starts", started
+    if node.vm == "booting":
+        yield from _starts_mnesia(rules, world, me)
+    elif node.vm == "waiting":
+        yield from _goes_on(rules, brain, world, me)
     if node.alone and node.vm == "running":
         yield f"{name} has started, alone", with_node(world, me, at=("serve",), healthy=True)
     elif node.alone:
@@ -234,6 +239,39 @@ def _settles(
         note = served(node.disk.note, me)
         at = ("mark", note._replace(certain=note.certain and not node.doubts), ("serve",))
         yield f"{name} has started", with_node(world, me, at=at)
+
+
+def _looks_first(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[str, World]]:
+    """Look while the VM boots, and cannot start its Mnesia: nothing that harms it is to be seen."""
+    answer = brain.beside(rules, world, me)
+    if answer.word in {"refuse", "look"}:
+        yield from _checks(rules, brain, world, me)
+        return
+    if others := strangers(rules, world, me):
+        world = wrong(world, f"{me + 1} has its Mnesia meet {others[0] + 1}, of another cluster")
+    if not world.silent and (parted := sides(rules, world, me)):
+        world = wrong(world, f"{me + 1} has its Mnesia meet {len(parted)} that run apart")
+    yield f"{me + 1} has looked first", with_node(world, me, at=("settle", "seen", -1))
+
+
+def _starts_mnesia(rules: Rules, world: World, me: int) -> Iterator[tuple[str, World]]:
+    started = mnesia_starts(rules, world, me)
+    if started.nodes[me].vm == "waiting":
+        started = with_node(started, me, said="mnesia")
+    elif started.nodes[me].vm == "running":
+        started = with_node(started, me, said="")
+    if started != world:
+        yield f"{me + 1}'s Mnesia starts", started
+
+
+def _goes_on(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[str, World]]:
+    """Have a Mnesia that waits meet those that run; it is not brought to both sides of a cut."""
+    parted = sides(rules, world, me)
+    if parted and brain.connects(rules, world, me):
+        text = f"{me + 1} is connected to {len(parted)} that run apart"
+        yield text, wrong(world, text)
+    elif not parted:
+        yield from _starts_mnesia(rules, world, me)
 
 
 def _checks(rules: Rules, brain: Brain, world: World, me: int) -> Iterator[tuple[str, World]]:

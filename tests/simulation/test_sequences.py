@@ -12,6 +12,7 @@ import pytest
 from acts import acts
 from brain import Real
 from search import RESTS, formed, recover, replay, settle
+from steps import steps
 from world import Node, Rules, World
 
 from member_entrypoint.cluster import decision, inference, knowledge
@@ -37,6 +38,14 @@ def nodes(*numbers: int) -> frozenset[int]:
 
 
 LOST_PRIMARY = ("stop 2", "stop 3", "stop 1", "wipe 1", "start 1", "start 2", "start 3")
+WAITS_FOR_BOTH = (
+    "kill 1",
+    "DNS is silent",
+    "start 1",
+    "cut 2 off",
+    "the network is whole again",
+    "DNS answers again",
+)
 SEQUENCES = {
     "both leave when they stop; restart 2, then 1": Sequence(
         Rules(2, leaves=True), ("stop 2", "start 2", "stop 1", "start 1"), nodes(1, 2)
@@ -94,6 +103,9 @@ SEQUENCES = {
         nodes(2, 3),
         "apart",
     ),
+    "a Mnesia waits for two that run apart when it can see them": Sequence(
+        Rules(3), WAITS_FOR_BOTH, nodes(2, 3), "apart"
+    ),
     "one of the losing side is restarted before the other one": Sequence(
         Rules(5),
         (
@@ -129,15 +141,20 @@ SEQUENCES = {
 }
 
 
+def act_by_act(rules: Rules, brain: Real, world: World, done: tuple[str, ...]) -> World:
+    """Do what an operator does; the members come to rest after each act."""
+    for act in done:
+        world, _ = settle(rules, brain, dict(acts(rules, world, brain))[act])
+    return world
+
+
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_a_sequence_ends_well(name: str) -> None:
     """One cluster serves, and who does not says why."""
     rules, done, serve, said, fresh = SEQUENCES[name]
     rules, brain = rules._replace(acts=ALL_ACTS), Real()
     world = World((Node(),) * rules.size) if fresh else formed(rules, brain)
-    for act in done:
-        world = dict(acts(rules, world, brain))[act]
-        world, _ = settle(rules, brain, world)
+    world = act_by_act(rules, brain, world, done)
     assert not world.wrong
     serving = {me for me, node in enumerate(world.nodes) if node.serves}
     assert serving == serve
@@ -145,6 +162,18 @@ def test_a_sequence_ends_well(name: str) -> None:
     assert not said or any(said in node.said for node in world.nodes)
     world, _ = recover(rules, brain, world)
     assert not world.wrong
+
+
+def test_who_is_connected_to_both_sides_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Mnesia that waits would take the data of one, whoever wins."""
+    rules, brain = Rules(3, acts=ALL_ACTS), Real()
+    *before, at_last = WAITS_FOR_BOTH
+    world = act_by_act(rules, brain, formed(rules, brain), tuple(before))
+    assert world.nodes[0].vm == "waiting"
+    world = dict(acts(rules, world, brain))[at_last]
+    assert not any(after.wrong for _, after in steps(rules, brain, world))
+    monkeypatch.setattr(inference, "to_connect", lambda _, awaited: tuple(awaited))
+    assert any(after.wrong for _, after in steps(rules, brain, world))
 
 
 CAME_BACK = "two that left one after the other start first; the one that came back has the data"

@@ -77,7 +77,8 @@ class Rules(NamedTuple):
 
     `names`: `docker` (a name exists while its container runs), `fixed` (it always exists),
     `healthy` (once the member serves). `leaves`: a stop is a farewell. `silence` is what a silent
-    DNS may mean: `doubt`, `outage` or `nobody`.
+    DNS may mean: `doubt`, `outage` or `nobody`. `holds`: the volumes have leases, so a Mnesia that
+    has data starts after the first look only.
     """
 
     size: int = 2
@@ -86,6 +87,7 @@ class Rules(NamedTuple):
     discards: bool = False
     silence: str = "doubt"
     acts: frozenset[str] = frozenset({"start", "stop", "kill"})
+    holds: bool = True
 
 
 class World(NamedTuple):
