@@ -44,12 +44,14 @@ class Attempt(NamedTuple):
     """A life of the VM: how long it may take to join, and what came before it.
 
     `deadline` (an instant of `time.monotonic`) is that of JOIN_TIMEOUT; `restarts` is how often the
-    VM was restarted after a partition. `again`: not the first life, so a look comes first.
+    VM was restarted after a partition. `again`: not the first life, so a look comes first. `held`:
+    the descriptor by which the VM's schema is held.
     """
 
     deadline: float
     restarts: int = 0
     again: bool = False
+    held: int = -1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -188,6 +190,22 @@ def live(
             rendering.take_in(this.release, this.places, before)
     if supervisor.is_asked_for(STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
+    if known.alone or not known.has_schema:
+        return serve(supervisor, this, environment, attempt)
+    from member_entrypoint.files import hold
+
+    held = hold.hold(facts.schema_file(this.places, this.node))
+    try:
+        return serve(supervisor, this, environment, attempt._replace(held=held))
+    finally:
+        hold.close(held)
+
+
+def serve(
+    supervisor: Supervisor, this: Member, environment: Mapping[str, str], attempt: Attempt
+) -> int:
+    """Start the VM and what runs beside it, serve, stop; return the exit status."""
+    chosen = this.settings
     vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)
     # The VM boots: what is only needed from now on is imported now.
     from member_entrypoint.pid1.service import Service
@@ -196,7 +214,7 @@ def live(
     if chosen.discovery_file:
         keeps = copy(discover, this, environment, attempt)
         helpers.append(Helper(keeps, f"keeps {chosen.discovery_file}", chosen.root))
-    if not known.alone:
+    if not this.is_alone:
         watches = copy(watch, this, environment, attempt)
         helpers.append(Helper(watches, "watches for partitions", chosen.root))
     service = Service(supervisor, this, vm, environment, helpers)
@@ -214,7 +232,7 @@ def settle(this: Member, attempt: Attempt) -> None:
     """See the node become what it should be; as for `starting.settle`."""
     from member_entrypoint import starting
 
-    starting.settle(this, attempt.deadline)
+    starting.settle(this, attempt.deadline, attempt.held)
 
 
 def watch(this: Member, attempt: Attempt) -> None:

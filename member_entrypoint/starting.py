@@ -80,11 +80,11 @@ def _say_doubt(member: Member, decision: Decision) -> None:
         )
 
 
-def settle(member: Member, deadline: float) -> None:
+def settle(member: Member, deadline: float, held: int) -> None:
     """Wait until the VM has started, then act on the decision until `deadline`.
 
-    `deadline` is an instant of `time.monotonic`. Raises `StartError`, `ClusteringError` and its
-    kin; the VM must be stopped then.
+    `deadline` is an instant of `time.monotonic`; `held` the descriptor by which the VM's schema is
+    held. Raises `StartError`, `ClusteringError` and its kin; the VM must be stopped then.
     """
     state.end_wait(member.places.root)
     known = facts.read_known(member, schema=not member.is_alone)
@@ -94,7 +94,10 @@ def settle(member: Member, deadline: float) -> None:
         from member_entrypoint.cluster.beside import Beside
 
         beside = Beside(member, known)
-        beside.look()  # as early as can be: Mnesia may do harm when it starts
+        beside.look()
+    from member_entrypoint.files import hold
+
+    hold.let_go(held)  # the VM's Mnesia waits for its schema, and does no harm before
     _say_what_it_was_given(member)
     # Loaded now, while there is nothing to do but to wait.
     from member_entrypoint.cluster import cautions

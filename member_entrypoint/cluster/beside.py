@@ -1,8 +1,9 @@
 """Looks around while the VM boots, to see whether it may serve with what is on its disk.
 
-That costs the start no time. A node with data looks once at the begin, for what would have Mnesia
-end the VM. Each node looks when the VM has started, before it is ready: others can see it then, so
-of two that start at once one sees the other.
+A node with data looks once at the begin, for what would have Mnesia end the VM, or take the wrong
+data: the VM cannot open its schema before that is over (`files.hold`). It boots meanwhile, so that
+costs the start no time, unless somebody is asked in vain. Each node looks when the VM has started,
+before it is ready: others can see it then, so of two that start at once one sees the other.
 """
 
 import time
