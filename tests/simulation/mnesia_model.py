@@ -166,8 +166,9 @@ def sides(rules: Rules, world: World, me: int) -> Nodes:
     Those whom neither it lists nor a member that it meets, it does not meet either.
     """
     identity, listed = world.nodes[me].disk.identity, world.nodes[me].disk.members
-    running = (world.nodes[i].disk.members for i in listed if world.nodes[i].vm == "running")
-    met = listed.union(*running)
+    running = (i for i in listed if world.nodes[i].vm == "running")
+    reached = (i for i in running if resolves(rules, world, me, i))
+    met = listed.union(*(world.nodes[i].disk.members for i in reached))
     return frozenset(
         i
         for pair in world.apart
