@@ -192,7 +192,7 @@ def _wait_until_started(member: Member, beside: "Beside | None") -> None:
         if now >= look_again and member.erlang.reach.direct:
             from member_entrypoint.cluster import awaited
 
-            reason, refused = awaited.connect(member)
+            reason, refused = awaited.connect(member, now - began)
             if beside is not None and reason:
                 beside.look_again()
             interval = min(LONGEST_INTERVAL, 2 * interval) if refused else MNESIA_INTERVAL

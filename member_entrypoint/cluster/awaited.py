@@ -9,11 +9,14 @@ from member_entrypoint.erlang import rpc
 from member_entrypoint.terms import Atom, show
 
 EXTRA_NODES_TIMEOUT = 3.0  # seconds
+BUSY_PATIENCE = 10.0  # seconds
 ENDED = frozenset({State.ABSENT, State.STOPPED, State.SILENT})
 
 
-def connect(member: Member) -> tuple[str, bool]:
+def connect(member: Member, waited: float) -> tuple[str, bool]:
     """Connect this starting node to those that it waits for and that run; return why it waits.
+
+    `waited` is for how many seconds it has waited.
 
     Mnesia looks for the others once, when it starts; if the network or DNS is not ready then, it
     waits for ever. Those of another cluster are left alone, and all while some run apart. The
@@ -24,7 +27,14 @@ def connect(member: Member) -> tuple[str, bool]:
     if own.state is not State.UP or not own.awaits:
         return "", False
     found = peers.look_at(member, own.members - {member.node})
-    known = Known(member.node, None, identity=own.identity, members=own.members, peers=found)
+    known = Known(
+        member.node,
+        None,
+        identity=own.identity,
+        members=own.members,
+        peers=found,
+        patience_over=waited > BUSY_PATIENCE,
+    )
     for node in to_connect(known, own.awaits):
         _connect(member, node)
     awaited = {node: peer for node, peer in found.items() if node in own.awaits}

@@ -175,9 +175,10 @@ def to_connect(known: Known, awaited: Nodes) -> tuple[str, ...]:
     """Return those of `awaited` to whom a Mnesia is connected that waits for them.
 
     That is nobody while others run apart: it would bring both sides together, and take the data of
-    one.
+    one. For a while it is nobody, too, if one does not answer that may run apart.
     """
-    if apart(known):
+    busy = any(peer.state is State.BUSY for peer in (known.peers or {}).values())
+    if apart(known) or (busy and not known.patience_over):
         return ()
     same = {"", known.identity}
     return tuple(n for n, p in sorted(up(known).items()) if n in awaited and p.identity in same)

@@ -114,7 +114,7 @@ class Real:
     def connects(self, rules: Rules, world: World, me: int) -> bool:
         """Tell whether a Mnesia that waits is connected to somebody, as `awaited.connect` does."""
         known = self._known(rules, world, me, Phase.BESIDE)
-        known = known._replace(peers=dict(self._peers(rules, world, me)))
+        known = known._replace(peers=dict(self._peers(rules, world, me)), patience_over=True)
         disk = world.nodes[me].disk
         waiting = {i for i in disk.members if world.nodes[i].vm == "waiting"}
         return bool(inference.to_connect(known, names(disk.members - waiting - disk.downs)))

@@ -16,6 +16,7 @@ from member_entrypoint.cluster.inference import (
     is_cluster,
     is_own_data,
     outside,
+    to_connect,
 )
 from member_entrypoint.cluster.knowledge import (
     NOBODY,
@@ -272,6 +273,42 @@ def test_members_run_apart_if_neither_lists_the_other(
     }
     members = frozenset({ME, FIRST, THIRD})
     assert apart(known(identity=OF_ME, members=members, peers=peers)) == expected
+
+
+def together(*nodes: str) -> dict[str, Peer]:
+    """Return what FIRST and THIRD say that run together with `nodes`."""
+    running = frozenset(nodes)
+    alike = up(Record(), ME, FIRST, THIRD, identity=OF_ME)
+    return {node: alike._replace(running=running or frozenset({node})) for node in (FIRST, THIRD)}
+
+
+@pytest.mark.parametrize(
+    ("peers", "waited", "expected"),
+    [
+        (together(FIRST, THIRD), False, (FIRST,)),
+        (together(), False, ()),
+        (together(), True, ()),
+        (
+            {node: peer._replace(serves=False) for node, peer in together().items()},
+            False,
+            (FIRST,),
+        ),
+        (together(FIRST, THIRD) | {THIRD: Peer(State.BUSY)}, False, ()),
+        (together(FIRST, THIRD) | {THIRD: Peer(State.BUSY)}, True, (FIRST,)),
+        (together(FIRST, THIRD) | {THIRD: Peer(State.SILENT)}, False, (FIRST,)),
+        (together(FIRST, THIRD) | {FIRST: Peer(State.STARTING)}, False, ()),
+        ({FIRST: up(Record(), FIRST, identity=OLD)}, False, ()),
+        ({FIRST: up(Record(), FIRST, identity="")}, False, (FIRST,)),
+        ({}, False, ()),
+    ],
+)
+def test_a_mnesia_is_connected_to_those_that_it_waits_for_and_that_run(
+    peers: dict[str, Peer], expected: tuple[str, ...], *, waited: bool
+) -> None:
+    """Not to two that run apart, nor at once where one that is there does not say so."""
+    members = frozenset({ME, FIRST, THIRD})
+    what = known(identity=OF_ME, members=members, peers=peers, patience_over=waited)
+    assert to_connect(what, frozenset({FIRST})) == expected
 
 
 @pytest.mark.parametrize(
