@@ -6,6 +6,7 @@ is left behind when its holder ends. Who waits does so for 45 s at most
 that ends a process, unless it blocks its signals and takes them one by one, as PID 1 does.
 """
 
+import contextlib
 import fcntl
 import os
 
@@ -29,9 +30,13 @@ def hold(path: str) -> int:
 
 
 def let_go(descriptor: int) -> None:
-    """Let a file go, also for copies of this process."""
+    """Let a file go, also for copies of this process.
+
+    It may have been let go already, by a copy or by the kernel, which waits for nobody for ever.
+    """
     if descriptor != NOT_HELD:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 def close(descriptor: int) -> None:

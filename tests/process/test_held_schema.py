@@ -71,6 +71,14 @@ def test_who_writes_waits_until_it_is_let_go(held: tuple[Path, int]) -> None:
     assert lease_of(path) == ""
 
 
+def test_what_is_held_no_more_is_let_go_again(held: tuple[Path, int]) -> None:
+    """As when the kernel has taken the lease away meanwhile, after 45 s."""
+    path, descriptor = held
+    for _ in range(2):
+        hold.let_go(descriptor)
+        assert lease_of(path) == ""
+
+
 def test_who_reads_does_not_wait(held: tuple[Path, int]) -> None:
     """A backup, a probe, `check`."""
     path, _ = held
