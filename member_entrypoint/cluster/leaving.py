@@ -44,13 +44,16 @@ def _who_stays(member: Member, deadline: float) -> Nodes:
     failed = f"{member.node} could not leave its cluster: "
     while True:
         try:
+            started = member.release.status() == "started"
             others, running, full = _look(member)
-            if not running:
-                why = "no other member runs" if others else "it has no other members"
+            why = "no other member runs" if others else "it has no other members"
+            if not running and (started or not others):
                 raise ClusteringError(failed + why)
+            # Else its Mnesia has just started, and may not have met the others yet.
             if any(_stays(member, other) for other in sorted(full)):
                 return others
-            why = f"none of {', '.join(sorted(running))} has all of its data, and stays"
+            if running:
+                why = f"none of {', '.join(sorted(running))} has all of its data, and stays"
         except rpc.RpcError as error:
             why = str(error)
         if pauses.over():

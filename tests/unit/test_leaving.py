@@ -152,6 +152,7 @@ DOWN = (Atom("badrpc"), Atom("timeout"))
         ([said(BOTH)], {}),
         ([said(BOTH, set()), said(BOTH, {FIRST}, set()), ALL], {}),
         ([RpcError("busy"), ALL], {}),
+        ([said(set(), set()), ALL], {}),  # its Mnesia has just started
     ],
 )
 def test_who_leaves_waits_until_another_one_that_stays_has_the_data(
@@ -195,6 +196,18 @@ def test_nobody_leaves_with_the_only_copy_of_the_data(
         leave_for_good(member, time.monotonic())
     assert not (tmp_path / "runs").exists()
     assert facts.read_marker(member.places, ME) == JOINED
+
+
+def test_who_serves_without_the_others_does_not_wait_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are down."""
+    member = member_of(tmp_path, monkeypatch, said(set(), set()), ALL)
+    status = Path(member.release.status_file)
+    status.parent.mkdir(parents=True, exist_ok=True)
+    status.write_text("started")
+    with pytest.raises(ClusteringError, match="no other member runs"):
+        leave_for_good(member, time.monotonic() + 60.0)
 
 
 @pytest.mark.parametrize("marker", [JOINING, Record(Marker.STARTING, ME)])
