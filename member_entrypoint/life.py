@@ -218,7 +218,7 @@ def serve(
         watches = copy(watch, this, environment, attempt)
         helpers.append(Helper(watches, "watches for partitions", chosen.root))
     service = Service(supervisor, this, vm, environment, helpers)
-    return service.run(copy(settle, this, environment, attempt))
+    return service.run(copy(settle, this, environment, attempt), attempt.held)
 
 
 def look(this: Member, attempt: Attempt) -> None:

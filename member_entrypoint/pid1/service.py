@@ -16,6 +16,7 @@ from member_entrypoint.errors import (
     TooEarlyError,
     TryAgainError,
 )
+from member_entrypoint.files import hold
 from member_entrypoint.pid1 import limits
 from member_entrypoint.pid1.helpers import (
     EXPLAINED,
@@ -57,13 +58,16 @@ class Service:
         self._helpers = helpers
         self._began = time.monotonic()
         self._settled = False
+        self._held = hold.NOT_HELD
 
-    def run(self, settle: Copy) -> int:
+    def run(self, settle: Copy, held: int) -> int:
         """Serve until the VM ends or is to be stopped; return the exit status.
 
-        `settle` is the helper that sees the node become what it should be. Whatever goes wrong in
-        here, the VM is stopped before this ends.
+        `settle` is the helper that sees the node become what it should be, and lets go of the VM's
+        schema, held by the descriptor `held`. Whatever goes wrong in here, the VM is stopped before
+        this ends.
         """
+        self._held = held
         helper = None
         try:
             self._note(state.STARTING)
@@ -148,6 +152,7 @@ class Service:
         timeout = self._member.settings.stop_timeout
         until = deadline - min(STOPPING_TAKES, timeout / 2)
         self._supervisor.send(signal.SIGKILL, helper, group=True)
+        hold.let_go(self._held)  # its Mnesia must run to leave, and nobody else lets it any more
         leaving = self._supervisor.spawn(task("leave", deadline=until), self._environment)
         if self._supervisor.wait_for(leaving, until) is None:
             self._member.log.warning("leaving the cluster takes too long, stopping all the same")

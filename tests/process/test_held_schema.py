@@ -129,13 +129,13 @@ def schema(host: Host) -> Path:
     return host.root / f"var/lib/mongooseim/Mnesia.{host.node}" / "schema.DAT"
 
 
-def caught_looking(host: Host, machine: Machine) -> tuple[Running, int]:
+def caught_looking(host: Host, machine: Machine, **variables: str) -> tuple[Running, int]:
     """Start a member, and stop its first look in the middle; its Mnesia waits for its schema then.
 
     Returns the member and the pid of the look.
     """
     for _ in range(10):
-        started = host.start(machine)
+        started = host.start(machine, **variables)
         look = started.helper("settle")
         os.kill(look, signal.SIGSTOP)
         if lease_of(schema(host)):
@@ -178,6 +178,19 @@ def test_a_stop_ends_a_vm_that_waits_for_its_schema(one: Host, machine: Machine)
     assert started.wait() == 0
     assert "mongooseim_started" not in started.output()
     assert "SIGKILL" not in started.output()
+
+
+def test_a_farewell_does_not_wait_for_the_look(two: list[Host], machine: Machine) -> None:
+    """It ends the look, and its Mnesia must start before it can leave."""
+    running = [host.start(machine) for host in two]
+    for host in two:
+        host.becomes_ready(machine)
+    running[1].send(signal.SIGTERM)
+    assert running[1].wait() == 0
+    started, _ = caught_looking(two[1], machine, LEAVE_CLUSTER_ON_STOP="true")
+    started.send(signal.SIGTERM)
+    assert started.wait() == 0
+    assert f"{two[1].node} left its cluster" in started.output()
 
 
 def test_a_mnesia_of_the_same_cluster_starts_after_the_first_look(
