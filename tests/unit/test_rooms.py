@@ -25,7 +25,7 @@ ORDER = (
         "programs",
         "printing",
     ),
-    ("files.whole",),
+    ("files.whole", "files.hold"),
     ("state", "counts", "places"),
     ("files.folders", "files.users", "files.mounts", "files.record", "files.termination_log"),
     ("release",),
