@@ -190,22 +190,11 @@ def live(
             rendering.take_in(this.release, this.places, before)
     if supervisor.is_asked_for(STOP_SIGNALS):
         raise StopRequestedError(STOPPED_EARLY)
-    if known.alone or not known.has_schema:
-        return serve(supervisor, this, environment, attempt)
-    from member_entrypoint.files import hold
+    if known.has_schema and not known.alone:
+        from member_entrypoint.files import hold
 
-    held = hold.hold(facts.schema_file(this.places, this.node))
-    try:
-        return serve(supervisor, this, environment, attempt._replace(held=held))
-    finally:
-        hold.close(held)
-
-
-def serve(
-    supervisor: Supervisor, this: Member, environment: Mapping[str, str], attempt: Attempt
-) -> int:
-    """Start the VM and what runs beside it, serve, stop; return the exit status."""
-    chosen = this.settings
+        held = hold.hold(facts.schema_file(this.places, this.node))
+        attempt = attempt._replace(held=held)
     vm = supervisor.spawn([this.release.start_script, *SERVER_ARGUMENTS], environment)
     # The VM boots: what is only needed from now on is imported now.
     from member_entrypoint.pid1.service import Service
@@ -214,7 +203,7 @@ def serve(
     if chosen.discovery_file:
         keeps = copy(discover, this, environment, attempt)
         helpers.append(Helper(keeps, f"keeps {chosen.discovery_file}", chosen.root))
-    if not this.is_alone:
+    if not known.alone:
         watches = copy(watch, this, environment, attempt)
         helpers.append(Helper(watches, "watches for partitions", chosen.root))
     service = Service(supervisor, this, vm, environment, helpers)

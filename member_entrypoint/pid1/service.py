@@ -64,8 +64,8 @@ class Service:
         """Serve until the VM ends or is to be stopped; return the exit status.
 
         `settle` is the helper that sees the node become what it should be, and lets go of the VM's
-        schema, held by the descriptor `held`. Whatever goes wrong in here, the VM is stopped before
-        this ends.
+        schema, held by the descriptor `held`, which is closed in here. Whatever goes wrong, the VM
+        is stopped before this ends.
         """
         self._held = held
         helper = None
@@ -79,6 +79,12 @@ class Service:
         except Exception as error:  # noqa: BLE001 - PID 1 never leaves a VM behind
             self._give_up(helper, error)
             return INTERNAL_ERROR
+        finally:
+            self._close_schema()
+
+    def _close_schema(self) -> None:
+        hold.close(self._held)
+        self._held = hold.NOT_HELD
 
     def _serve(self, helper: int, settle: Copy) -> int:
         while True:
@@ -90,6 +96,7 @@ class Service:
                     return self._failed(HelperFailedError(settle, event), helper)
                 if event.pid == helper:
                     self._settled = True
+                    self._close_schema()  # no helper is to keep it open from now on
                     self._note(state.SERVING)
                     self._start_helpers()
             elif event in STOP_SIGNALS:

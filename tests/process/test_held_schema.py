@@ -209,3 +209,7 @@ def test_a_mnesia_of_the_same_cluster_starts_after_the_first_look(
     started.wait_for_output('event="MongooseIM started"')
     second.becomes_ready(machine)
     eventually(lambda: not alive(look), "the look is over")
+    watch = started.helper("watch")
+    for pid in (started.pid, watch):
+        opened = [entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        assert schema(second) not in opened
