@@ -5,11 +5,13 @@ VENV = .venv/bin
 TESTS ?= tests/soak tests/unit tests/simulation tests/process tests/docker
 BENCH_IMAGES = $(addprefix mongooseim-bench/,rendered member base builder)
 CONTAINERS = $(filter tests/docker%,$(TESTS))
-# A Swarm that begins or ends disturbs the networks of all other containers.
-ALONE = tests/docker/test_swarm.py
-SHARED = $(filter-out $(ALONE),$(CONTAINERS))
-PLAIN = $(filter-out tests/docker%,$(TESTS))
-WORKERS ?= 3
+# A Swarm that begins or ends disturbs the networks of all other containers: its tests, which mostly
+# wait, run beside those that have none.
+SWARM = tests/docker/test_swarm.py
+WITH_SWARM = $(if $(filter tests/docker tests/docker/ $(SWARM),$(CONTAINERS)),$(SWARM))
+SHARED = $(filter-out $(SWARM),$(CONTAINERS))
+PLAIN = $(WITH_SWARM) $(filter-out tests/docker%,$(TESTS))
+WORKERS ?= 4
 PYTEST = $(VENV)/pytest --numprocesses=$(WORKERS) --durations=20 --durations-min=1
 
 .DEFAULT_GOAL = help
@@ -46,11 +48,10 @@ recording:
 setup:
 	@$(PYTHON) tools/setup.py
 
-# Those with containers come last, and by themselves: they take long, and mostly wait.
+# Those with containers come last, and by themselves: they take long.
 test: setup
-	$(if $(PLAIN),$(PYTEST) --dist=loadgroup $(PLAIN))
-	$(if $(SHARED),$(PYTEST) --dist=worksteal --ignore=$(ALONE) $(SHARED))
-	$(if $(filter tests/docker tests/docker/ $(ALONE),$(CONTAINERS)),$(VENV)/pytest $(ALONE))
+	$(if $(strip $(PLAIN)),$(PYTEST) --dist=loadgroup $(PLAIN))
+	$(if $(SHARED),$(PYTEST) --dist=worksteal --ignore=$(SWARM) $(SHARED))
 
 # MINUTES and SEED reach the program through the environment.
 simulate:

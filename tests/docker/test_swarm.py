@@ -23,6 +23,7 @@ REPLICAS = 3
 HOSTS = [f"mongooseim-{slot}" for slot in range(1, REPLICAS + 1)]
 STACK = "chat_mongooseim"
 VOLUMES = [f"mongooseim-swarm-{slot}" for slot in range(1, REPLICAS + 2)]
+pytestmark = pytest.mark.xdist_group("swarm")
 UPDATED = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}"
 
 
