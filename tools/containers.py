@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import run, wait_for
-from docker_cli import COMMAND_TIMEOUT, DockerError, docker, docker_result
+from docker_cli import COMMAND_TIMEOUT, DockerError, docker, docker_result, follow
 
 if TYPE_CHECKING:
     import subprocess
@@ -129,7 +129,11 @@ class Container:
             if has_ended or time.monotonic() >= deadline:
                 why = "it has ended" if has_ended else f"it did not within {timeout} s"
                 raise DockerError(f"{self.name} should print {text!r}; {why}:\n{logs}")
-            time.sleep(0.1)
+            follow(
+                lambda output: output.replace("\r\n", "\n").count(text) >= count,
+                *("logs", "--follow", self.name),
+                timeout=deadline - time.monotonic(),
+            )
 
     def wait_for(
         self, condition: Callable[[], bool], timeout: float = 60, *, what: str = "the condition"
