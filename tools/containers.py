@@ -122,6 +122,11 @@ class Container:
         """
         deadline = time.monotonic() + timeout
         while True:
+            follow(
+                lambda output: output.replace("\r\n", "\n").count(text) >= count,
+                *("logs", "--follow", self.name),
+                timeout=deadline - time.monotonic(),
+            )
             has_ended = not self.is_running()
             logs = self.logs()
             if logs.count(text) >= count:
@@ -129,11 +134,6 @@ class Container:
             if has_ended or time.monotonic() >= deadline:
                 why = "it has ended" if has_ended else f"it did not within {timeout} s"
                 raise DockerError(f"{self.name} should print {text!r}; {why}:\n{logs}")
-            follow(
-                lambda output: output.replace("\r\n", "\n").count(text) >= count,
-                *("logs", "--follow", self.name),
-                timeout=deadline - time.monotonic(),
-            )
 
     def wait_for(
         self, condition: Callable[[], bool], timeout: float = 60, *, what: str = "the condition"
