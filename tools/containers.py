@@ -299,8 +299,6 @@ class Cluster:
 
     def remove(self) -> None:
         """Remove the containers, the networks and the volumes."""
-        for container in self.containers:
-            container.remove()
         _remove_by_label(f"{PREFIX}.cluster={self.prefix}")
 
     def _labels(self) -> tuple[str, ...]:
