@@ -23,7 +23,7 @@ def build(tag: str, folder: Path, *build_args: str, dockerfile: str = "Dockerfil
     """Build an image from a folder; return its name. Raises ToolError."""
     run(
         [
-            *("docker", "build", "-f", str(folder / dockerfile), "-t", tag),
+            *("docker", "build", "--force-rm", "-f", str(folder / dockerfile), "-t", tag),
             *(f"--build-arg={build_arg}" for build_arg in build_args),
             str(folder),
         ],
