@@ -188,9 +188,10 @@ class Service:
         self._supervisor.end_all(deadline)
         status = 0
         if ended is None:
-            status = KILLED
             ended = self._supervisor.wait_for(self._vm, deadline)
-            self._say_error("MongooseIM did not stop within STOP_TIMEOUT and was killed")
+            if ended is None or ended.code == KILLED:  # else we have looked late
+                status = KILLED
+                self._say_error("MongooseIM did not stop within STOP_TIMEOUT and was killed")
         self._last_line(ended, asked_by)
         return status
 
